@@ -1,0 +1,3 @@
+//! Odonata: an OData v3 entity server.
+
+pub mod model;

@@ -1,0 +1,160 @@
+//! Expressions bound to the schema: names have become indexes, literals typed values, calls rows of the function
+//! table. What is here cannot fail for the client's reasons any more.
+//!
+//! Null semantics are those of SQL (FLT-30…FLT-36): a comparison with a null *value* is null, `and`, `or` and `not` are
+//! three-valued, only true selects. `eq null` and `ne null` are [`Expr::IsNull`].
+
+use super::edm::{Edm, Value};
+use super::function::Function;
+use super::schema::{SetId, TypeId};
+
+/// A bound expression.
+#[derive(Debug, Clone)]
+pub enum Expr {
+    /// A value of a type.
+    Literal(Edm, Value),
+    /// The `null` literal.
+    Null,
+    /// A primitive property's column.
+    Column {
+        /// Index into [`Sources`](super::query::Sources).
+        source: usize,
+        /// The type whose `properties` the index is for.
+        ty: TypeId,
+        /// Index of the property.
+        property: usize,
+    },
+    /// A member inside a complex property: `Address/City`, or of a lambda variable over complex values.
+    Member {
+        /// Where the JSON is.
+        json: Json,
+        /// Names from there.
+        path: Vec<String>,
+        /// The member's type; none when it is itself complex (only null tests are possible).
+        edm: Option<Edm>,
+    },
+    /// Whether an entity at the end of a navigation is there at all: `Category ne null`. True when it is.
+    Exists {
+        /// Index into the sources.
+        source: usize,
+    },
+    /// A canonical function.
+    Call(&'static Function, Vec<Expr>),
+    /// `not e`.
+    Not(Box<Expr>),
+    /// `-e`.
+    Negate(Box<Expr>),
+    /// A comparison, arithmetic or logic; both sides have the type `edm` after promotion.
+    Binary {
+        /// Which.
+        op: Op,
+        /// The common type of both sides.
+        edm: Edm,
+        /// Left side.
+        left: Box<Expr>,
+        /// Right side.
+        right: Box<Expr>,
+    },
+    /// `e eq null`.
+    IsNull(Box<Expr>),
+    /// The row of a source is of one of these types.
+    IsOf {
+        /// Index into the sources.
+        source: usize,
+        /// The types; empty is never.
+        types: Vec<TypeId>,
+    },
+    /// Converts to a primitive type; what cannot be converted is null.
+    Cast(Box<Expr>, Edm),
+    /// `any` and `all` over a navigation.
+    Lambda {
+        /// `all` instead of `any`.
+        all: bool,
+        /// The source of the variable; its join says how it hangs on its parent.
+        source: usize,
+        /// To-one navigations that the predicate follows from the variable: sources to join inside.
+        joins: Vec<usize>,
+        /// What must hold; none for plain `any()`.
+        predicate: Option<Box<Expr>>,
+    },
+    /// `any` and `all` over a collection property.
+    Items {
+        /// `all` instead of `any`.
+        all: bool,
+        /// Where the JSON array is.
+        json: Json,
+        /// Names from there to the array.
+        path: Vec<String>,
+        /// Number of the variable, unique in the query; [`Json::Item`] refers to it.
+        item: usize,
+        /// What must hold.
+        predicate: Option<Box<Expr>>,
+    },
+    /// The variable over a collection of primitives itself.
+    Item {
+        /// Number of the variable.
+        item: usize,
+        /// What the collection holds.
+        edm: Edm,
+    },
+}
+
+/// Where a JSON value is.
+#[derive(Debug, Clone)]
+pub enum Json {
+    /// A complex or collection property.
+    Column {
+        /// Index into the sources.
+        source: usize,
+        /// The type whose `properties` the index is for.
+        ty: TypeId,
+        /// Index of the property.
+        property: usize,
+    },
+    /// The variable of an [`Expr::Items`].
+    Item(usize),
+}
+
+/// Binary operators.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Op {
+    Or,
+    And,
+    Eq,
+    Ne,
+    Gt,
+    Ge,
+    Lt,
+    Le,
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Mod,
+}
+
+impl Op {
+    /// `eq` to `le`.
+    pub fn is_comparison(self) -> bool {
+        matches!(self, Op::Eq | Op::Ne | Op::Gt | Op::Ge | Op::Lt | Op::Le)
+    }
+
+    /// `add` to `mod`.
+    pub fn is_arithmetic(self) -> bool {
+        matches!(self, Op::Add | Op::Sub | Op::Mul | Op::Div | Op::Mod)
+    }
+}
+
+/// A table of a query, and how it hangs on another.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// Rows of this type or derived ones.
+    pub ty: TypeId,
+    /// The set, where the endpoint has one.
+    pub set: Option<SetId>,
+    /// Parent source, the type whose `navigations` the index is for, and the index; none for the query's own set.
+    pub join: Option<(usize, TypeId, usize)>,
+    /// Hangs in a lambda's subquery, not in the query's own FROM.
+    pub nested: bool,
+}

@@ -1,0 +1,99 @@
+//! The canonical functions of `$filter` and `$orderby` (FLT-50…FLT-62): one row each, read by the binder, both
+//! dialects, the documentation and the tests. The one place outside `store` with SQL in it: a row must say it all.
+
+use super::edm::Edm;
+
+/// One overload of a function.
+#[derive(Debug)]
+pub struct Function {
+    /// As in the URL.
+    pub name: &'static str,
+    /// What it takes; an argument of a smaller numeric type is promoted.
+    pub arguments: &'static [Edm],
+    /// What it gives.
+    pub result: Edm,
+    /// SQL on SQLite; `{0}` stands for the first argument.
+    pub sqlite: &'static str,
+    /// SQL on PostgreSQL.
+    pub postgres: &'static str,
+}
+
+macro_rules! functions {
+    ($($name:literal [$($argument:ident),*] => $result:ident $sqlite:literal $postgres:literal;)*) => {
+        /// The table.
+        pub static FUNCTIONS: &[Function] = &[$(Function {
+            name: $name, arguments: &[$(Edm::$argument),*], result: Edm::$result, sqlite: $sqlite, postgres: $postgres,
+        }),*];
+    };
+}
+
+functions! {
+//   name         arguments                      result     SQLite                                              PostgreSQL
+    "substringof" [String, String]              => Boolean  "(instr({1}, {0}) > 0)"                             "(strpos({1}, {0}) > 0)";
+    "startswith"  [String, String]              => Boolean  "(substr({0}, 1, length({1})) = {1})"               "starts_with({0}, {1})";
+    "endswith"    [String, String]              => Boolean  "odata_endswith({0}, {1})"                          "(right({0}, length({1})) = {1})";
+    "length"      [String]                      => Int32    "length({0})"                                       "length({0})";
+    "indexof"     [String, String]              => Int32    "(instr({0}, {1}) - 1)"                             "(strpos({0}, {1}) - 1)";
+    "replace"     [String, String, String]      => String   "replace({0}, {1}, {2})"                            "replace({0}, {1}, {2})";
+    "substring"   [String, Int64]               => String   "substr({0}, max({1}, 0) + 1)"                      "substr({0}, least(greatest({1}, 0) + 1, 1000000000)::int)";
+    "substring"   [String, Int64, Int64]        => String   "substr({0}, max({1}, 0) + 1, max({2}, 0))"         "substr({0}, least(greatest({1}, 0) + 1, 1000000000)::int, least(greatest({2}, 0), 1000000000)::int)";
+    "tolower"     [String]                      => String   "odata_lower({0})"                                  "lower({0} COLLATE \"und-x-icu\") COLLATE \"C\"";
+    "toupper"     [String]                      => String   "odata_upper({0})"                                  "upper({0} COLLATE \"und-x-icu\") COLLATE \"C\"";
+    "trim"        [String]                      => String   "odata_trim({0})"                                   "btrim({0}, E' \\t\\n\\u000B\\f\\r\\u0085\\u00A0\\u1680\\u2000\\u2001\\u2002\\u2003\\u2004\\u2005\\u2006\\u2007\\u2008\\u2009\\u200A\\u2028\\u2029\\u202F\\u205F\\u3000')";
+    "concat"      [String, String]              => String   "({0} || {1})"                                      "({0} || {1})";
+    "year"        [DateTime]                    => Int32    "CAST(substr({0}, 1, 4) AS INTEGER)"                "substr({0}, 1, 4)::int";
+    "month"       [DateTime]                    => Int32    "CAST(substr({0}, 6, 2) AS INTEGER)"                "substr({0}, 6, 2)::int";
+    "day"         [DateTime]                    => Int32    "CAST(substr({0}, 9, 2) AS INTEGER)"                "substr({0}, 9, 2)::int";
+    "hour"        [DateTime]                    => Int32    "CAST(substr({0}, 12, 2) AS INTEGER)"               "substr({0}, 12, 2)::int";
+    "minute"      [DateTime]                    => Int32    "CAST(substr({0}, 15, 2) AS INTEGER)"               "substr({0}, 15, 2)::int";
+    "second"      [DateTime]                    => Int32    "CAST(substr({0}, 18, 2) AS INTEGER)"               "substr({0}, 18, 2)::int";
+    "year"        [DateTimeOffset]              => Int32    "CAST(substr({0}, 1, 4) AS INTEGER)"                "substr({0}, 1, 4)::int";
+    "month"       [DateTimeOffset]              => Int32    "CAST(substr({0}, 6, 2) AS INTEGER)"                "substr({0}, 6, 2)::int";
+    "day"         [DateTimeOffset]              => Int32    "CAST(substr({0}, 9, 2) AS INTEGER)"                "substr({0}, 9, 2)::int";
+    "hour"        [DateTimeOffset]              => Int32    "CAST(substr({0}, 12, 2) AS INTEGER)"               "substr({0}, 12, 2)::int";
+    "minute"      [DateTimeOffset]              => Int32    "CAST(substr({0}, 15, 2) AS INTEGER)"               "substr({0}, 15, 2)::int";
+    "second"      [DateTimeOffset]              => Int32    "CAST(substr({0}, 18, 2) AS INTEGER)"               "substr({0}, 18, 2)::int";
+    "hour"        [Time]                        => Int32    "({0} / 36000000000 % 24)"                          "({0} / 36000000000 % 24)::int";
+    "minute"      [Time]                        => Int32    "({0} / 600000000 % 60)"                            "({0} / 600000000 % 60)::int";
+    "second"      [Time]                        => Int32    "({0} / 10000000 % 60)"                             "({0} / 10000000 % 60)::int";
+    "days"        [Time]                        => Int32    "({0} / 864000000000)"                              "({0} / 864000000000)::int";
+    "hours"       [Time]                        => Int32    "({0} / 36000000000 % 24)"                          "({0} / 36000000000 % 24)::int";
+    "minutes"     [Time]                        => Int32    "({0} / 600000000 % 60)"                            "({0} / 600000000 % 60)::int";
+    "seconds"     [Time]                        => Int32    "({0} / 10000000 % 60)"                             "({0} / 10000000 % 60)::int";
+    "years"       [Time]                        => Int32    "({0} / 315360000000000)"                           "({0} / 315360000000000)::int";
+    "round"       [Double]                      => Double   "odata_round({0})"                                  "round({0})";
+    "floor"       [Double]                      => Double   "odata_floor({0})"                                  "floor({0})";
+    "ceiling"     [Double]                      => Double   "odata_ceiling({0})"                                "ceil({0})";
+    "round"       [Decimal]                     => Decimal  "odata_decimal_round({0})"                          "(CASE WHEN abs({0} - trunc({0})) = 0.5 THEN 2 * round({0} / 2) ELSE round({0}) END)";
+    "floor"       [Decimal]                     => Decimal  "odata_decimal_floor({0})"                          "floor({0})";
+    "ceiling"     [Decimal]                     => Decimal  "odata_decimal_ceiling({0})"                        "ceil({0})";
+}
+
+/// All overloads of a name.
+pub fn overloads(name: &str) -> impl Iterator<Item = &'static Function> {
+    FUNCTIONS.iter().filter(move |function| function.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_argument_is_used_by_both_dialects() {
+        for function in FUNCTIONS {
+            for sql in [function.sqlite, function.postgres] {
+                for i in 0..function.arguments.len() {
+                    assert!(sql.contains(&format!("{{{i}}}")), "{} does not use argument {i}: {sql}", function.name);
+                }
+                assert!(!sql.contains(&format!("{{{}}}", function.arguments.len())), "{}: {sql}", function.name);
+            }
+        }
+    }
+
+    #[test]
+    fn overloads_differ() {
+        for (i, a) in FUNCTIONS.iter().enumerate() {
+            assert!(FUNCTIONS[..i].iter().all(|b| a.name != b.name || a.arguments != b.arguments), "{} twice", a.name);
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Every bound on what a client, a schema author or a peer can make large: one table, each row
+//! with its reason. Tests run each at the limit and one past it.
+
+/// One row of [`LIMITS`].
+#[derive(Debug, Clone, Copy)]
+pub struct Limit {
+    /// The constant's name.
+    pub name: &'static str,
+    /// The largest value that is accepted; the unit is part of the name.
+    pub value: usize,
+    /// Why there is a limit, and why this one.
+    pub reason: &'static str,
+}
+
+macro_rules! limits {
+    ($($name:ident = $value:expr, $reason:literal;)*) => {
+        $(#[doc = $reason] pub const $name: usize = $value;)*
+        /// The whole table, for documentation and tests.
+        pub const LIMITS: &[Limit] = &[$(Limit { name: stringify!($name), value: $value, reason: $reason }),*];
+    };
+}
+
+limits! {
+    URL_BYTES = 16_384, "Longest request target: twice the 8 kB that grids' filters need (PTH-6).";
+    BODY_BYTES = 4_194_304, "Longest request body of one entity.";
+    BODY_DEPTH = 32, "Deepest nesting of objects and arrays in a request body.";
+    PATH_SEGMENTS = 100, "Longest path; a navigation costs a read for each segment (PTH-6).";
+    EXPRESSION_DEPTH = 100, "Deepest nesting in `$filter` and `$orderby`; everything after the parser recurses over it (FLT-75).";
+    EXPRESSION_NODES = 500, "Largest expression: a flat chain of `and` is a deep tree for the database (FLT-75).";
+    ORDER_ITEMS = 16, "Most `$orderby` items: the paging predicate grows with their square.";
+    JOINS = 32, "Most navigation steps in the expressions of one query; SQLite joins at most 64 tables.";
+    EXPAND_DEPTH = 8, "Most levels of `$expand`.";
+    EXPAND_ITEMS = 64, "Most navigations in one `$expand`.";
+    EXPAND_ROWS = 50_000, "Most entities that `$expand` may bring into one answer.";
+    SELECT_ITEMS = 1_000, "Most items of `$select`.";
+    SKIP_ROWS = 1_000_000, "Largest `$skip`: the database walks over what it skips. Next links do not use it.";
+    PAGE_SIZE = 45, "Entities on a page when neither the server nor the set says otherwise.";
+    PAGE_SIZE_MAX = 10_000, "Largest page size that a setting or schema file may name.";
+    NAME_BYTES = 480, "Longest name of a set, type or property (MET-33).";
+    CREDENTIAL_BYTES = 65_536, "Longest `Authorization` header; Kerberos tickets are that large.";
+    HEADER_BYTES = 131_072, "All headers of a request together.";
+    PASSWORD_BYTES = 1_024, "Longest password: hashing time must not follow the input.";
+    CREDENTIAL_CACHE = 4_096, "Most verified credentials remembered at once.";
+    CREDENTIAL_CACHE_SECONDS = 60, "How long a verified password is remembered, so that Basic does not cost a hash on every request.";
+    HASHES_AT_ONCE = 2, "Password hashes computed at the same time; each takes 19 MiB.";
+    GROUP_COMMIT_WRITES = 256, "Most writes in one SQLite commit.";
+    WRITE_QUEUE = 10_000, "Most writes waiting for the writer; past it the answer is 503.";
+    LOAD_ROWS = 1_000, "Rows in one transaction of `odonata load`.";
+    STATEMENT_SHAPES = 256, "Most client-shaped statements kept prepared on a connection's cache.";
+    DATABASE_WAIT_SECONDS = 10, "Longest wait for a connection or a lock before 503.";
+    STATEMENT_SECONDS = 30, "Longest run of one statement on PostgreSQL: a client's filter is a client's query plan.";
+    SHUTDOWN_SECONDS = 10, "Longest wait for running requests when the server stops.";
+}

@@ -1,0 +1,586 @@
+//! What is served: endpoints, entity sets, types, properties, navigations, operations. Built once by the loader
+//! (`plugin`), checked there, and never changed while the server runs.
+
+use std::collections::HashMap;
+
+use super::edm::{Edm, Value};
+
+/// Index into [`Schema::types`].
+pub type TypeId = usize;
+/// Index into [`Schema::complex`].
+pub type ComplexId = usize;
+/// Index into [`Schema::sets`].
+pub type SetId = usize;
+/// Index into [`Schema::tables`].
+pub type TableId = usize;
+
+/// Everything served.
+#[derive(Debug, Default)]
+pub struct Schema {
+    /// In the order of their names.
+    pub endpoints: Vec<Endpoint>,
+    /// Entity types of all endpoints; a shared set's type stands here once.
+    pub types: Vec<EntityType>,
+    /// Complex types of all endpoints.
+    pub complex: Vec<ComplexType>,
+    /// Entity sets of all endpoints.
+    pub sets: Vec<EntitySet>,
+    /// Associations of all endpoints.
+    pub associations: Vec<Association>,
+    /// What the database holds: one table for each type hierarchy that a set serves, one for each many-to-many association.
+    pub tables: Vec<Table>,
+}
+
+/// One service: `/api/<name>/`.
+#[derive(Debug)]
+pub struct Endpoint {
+    /// In the URL.
+    pub name: String,
+    /// Namespace of its own types.
+    pub namespace: String,
+    /// One sentence for people.
+    pub title: String,
+    /// The first is the default one.
+    pub containers: Vec<Container>,
+    /// Own sets and those shared from another endpoint.
+    pub sets: Vec<SetId>,
+    /// Every entity type that `$metadata` declares, base types before derived ones.
+    pub types: Vec<TypeId>,
+    /// Every complex type that `$metadata` declares.
+    pub complex: Vec<ComplexId>,
+    /// Function imports.
+    pub operations: Vec<Operation>,
+    /// Names for association sets, where the schema gives them; the others are derived.
+    pub association_sets: Vec<AssociationSet>,
+    /// Name of permissions: `<prefix>:<Set>Can<Verb>`.
+    pub permission_prefix: String,
+    /// Set names to ids; qualified with the container for those of another container.
+    pub set_names: HashMap<String, SetId>,
+}
+
+/// An entity container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Container {
+    /// Its schema namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// An entity set.
+#[derive(Debug)]
+pub struct EntitySet {
+    /// As in the URL.
+    pub name: String,
+    /// Index into [`Schema::endpoints`].
+    pub endpoint: usize,
+    /// Index into [`Endpoint::containers`].
+    pub container: usize,
+    /// What it holds; also what derives from that.
+    pub entity_type: TypeId,
+    /// Entities on a page; the server's setting if none.
+    pub page_size: Option<usize>,
+    /// Only the server writes it.
+    pub read_only: bool,
+    /// Where a navigation leads, by association index; else the endpoint's set of the target type.
+    pub targets: HashMap<usize, SetId>,
+}
+
+/// An entity type, with what it inherits.
+#[derive(Debug)]
+pub struct EntityType {
+    /// Without the namespace.
+    pub name: String,
+    /// Its schema namespace.
+    pub namespace: String,
+    /// What it derives from.
+    pub base: Option<TypeId>,
+    /// The top of its hierarchy; itself if it has no base.
+    pub root: TypeId,
+    /// Itself and everything that derives from it.
+    pub family: Vec<TypeId>,
+    /// Has no instances of its own.
+    pub is_abstract: bool,
+    /// Takes undeclared properties.
+    pub is_open: bool,
+    /// Is a media link entry.
+    pub has_stream: bool,
+    /// Indexes into `properties`; the same in every type of the hierarchy.
+    pub key: Vec<usize>,
+    /// Inherited ones first, in declaration order.
+    pub properties: Vec<Property>,
+    /// Where its own properties begin.
+    pub own_properties: usize,
+    /// Inherited ones first.
+    pub navigations: Vec<Navigation>,
+    /// Where its own navigations begin.
+    pub own_navigations: usize,
+    /// Where its rows are; none if no set serves the hierarchy.
+    pub table: Option<TableId>,
+    /// The property that holds the row's tenant.
+    pub tenant: Option<usize>,
+    /// Has the nine columns of the frame.
+    pub frame: bool,
+    /// A change to it changes what callers may do: only administrators write it, and cached credentials are dropped.
+    pub security: bool,
+    /// Foreign attributes of the type and its properties that `$metadata` says again: owner (empty for the type itself), name, value.
+    pub attributes: Vec<Attribute>,
+}
+
+/// An attribute of a foreign namespace, such as `m:FC_TargetPath`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attribute {
+    /// Prefixed name; `m` is the metadata namespace, `annotation` that of `StoreGeneratedPattern`.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+}
+
+/// A complex type.
+#[derive(Debug)]
+pub struct ComplexType {
+    /// Without the namespace.
+    pub name: String,
+    /// Its schema namespace.
+    pub namespace: String,
+    /// What it derives from.
+    pub base: Option<ComplexId>,
+    /// Has no values of its own.
+    pub is_abstract: bool,
+    /// Inherited ones first.
+    pub properties: Vec<Property>,
+    /// Where its own properties begin.
+    pub own_properties: usize,
+    /// Foreign attributes of the type.
+    pub attributes: Vec<Attribute>,
+}
+
+/// What a property, parameter or result is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Type {
+    /// A primitive.
+    Primitive(Edm),
+    /// A complex value.
+    Complex(ComplexId),
+    /// A collection of primitives or complex values (or entities, in operations).
+    Collection(Box<Type>),
+    /// An entity; in operations only.
+    Entity(TypeId),
+}
+
+impl Type {
+    /// The primitive type, if it is one.
+    pub fn primitive(&self) -> Option<Edm> {
+        match self {
+            Type::Primitive(edm) => Some(*edm),
+            _ => None,
+        }
+    }
+}
+
+/// A structural property.
+#[derive(Debug, Clone)]
+pub struct Property {
+    /// As in payloads and URLs.
+    pub name: String,
+    /// What it holds.
+    pub ty: Type,
+    /// Takes null.
+    pub nullable: bool,
+    /// MaxLength and the like.
+    pub facets: Facets,
+    /// Its column. Empty for Edm.Stream.
+    pub column: String,
+    /// The value of a new entity whose body leaves it out.
+    pub default: Option<Value>,
+    /// Owned by the server: ignored in bodies.
+    pub read_only: bool,
+    /// Never shown: null in answers, unusable in queries.
+    pub write_only: bool,
+    /// Write-only and kept as an argon2id hash.
+    pub hashed: bool,
+    /// The database makes it (an identity key).
+    pub generated: bool,
+    /// Part of the ETag.
+    pub concurrency: bool,
+    /// No two entities (of a tenant) have the same value.
+    pub unique: bool,
+    /// An index of its own.
+    pub indexed: bool,
+    /// Foreign attributes.
+    pub attributes: Vec<Attribute>,
+}
+
+/// CSDL facets, as declared.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Facets {
+    /// Characters or bytes; `Some(None)` is `Max`.
+    pub max_length: Option<Option<u32>>,
+    /// FixedLength.
+    pub fixed_length: Option<bool>,
+    /// Decimal digits; fraction digits of a time.
+    pub precision: Option<u32>,
+    /// Digits after the point.
+    pub scale: Option<u32>,
+    /// Unicode.
+    pub unicode: Option<bool>,
+    /// Collation.
+    pub collation: Option<String>,
+    /// `Variable` or a number.
+    pub srid: Option<String>,
+    /// CollectionKind of older documents.
+    pub collection_kind: Option<String>,
+    /// DefaultValue as written.
+    pub default_value: Option<String>,
+}
+
+/// How many entities are at the end of a navigation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Multiplicity {
+    /// `1`
+    One,
+    /// `0..1`
+    ZeroOrOne,
+    /// `*`
+    Many,
+}
+
+impl Multiplicity {
+    /// As CSDL writes it.
+    pub fn text(self) -> &'static str {
+        match self {
+            Multiplicity::One => "1",
+            Multiplicity::ZeroOrOne => "0..1",
+            Multiplicity::Many => "*",
+        }
+    }
+
+    /// From CSDL's text.
+    pub fn parse(text: &str) -> Option<Multiplicity> {
+        Some(match text {
+            "1" => Multiplicity::One,
+            "0..1" => Multiplicity::ZeroOrOne,
+            "*" => Multiplicity::Many,
+            _ => return None,
+        })
+    }
+}
+
+/// A navigation property.
+#[derive(Debug, Clone)]
+pub struct Navigation {
+    /// As in payloads and URLs.
+    pub name: String,
+    /// The type at the other end.
+    pub target: TypeId,
+    /// How many are there.
+    pub multiplicity: Multiplicity,
+    /// Index into [`Schema::associations`].
+    pub association: usize,
+    /// Which end of the association is this type: 0 or 1.
+    pub from_end: usize,
+    /// How rows of the two tables belong together; none if the target has no table.
+    pub join: Option<Join>,
+    /// ContainsTarget of CSDL v3.
+    pub contains_target: bool,
+}
+
+impl Navigation {
+    /// Leads to a collection.
+    pub fn is_many(&self) -> bool {
+        self.multiplicity == Multiplicity::Many
+    }
+}
+
+/// How rows of two tables belong together. Columns stand in the order of the other side's key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Join {
+    /// This row holds the target's key.
+    Near {
+        /// Columns of this row.
+        columns: Vec<String>,
+    },
+    /// The target row holds this row's key.
+    Far {
+        /// Columns of the target row.
+        columns: Vec<String>,
+    },
+    /// A table of pairs.
+    Link {
+        /// The table.
+        table: TableId,
+        /// Its columns with this row's key.
+        near: Vec<String>,
+        /// Its columns with the target's key.
+        far: Vec<String>,
+    },
+}
+
+/// An association between two entity types.
+#[derive(Debug, Clone)]
+pub struct Association {
+    /// Without the namespace.
+    pub name: String,
+    /// Its schema namespace.
+    pub namespace: String,
+    /// Both ends.
+    pub ends: [AssociationEnd; 2],
+    /// The referential constraint.
+    pub constraint: Option<Constraint>,
+}
+
+/// One end of an association.
+#[derive(Debug, Clone)]
+pub struct AssociationEnd {
+    /// Role name, unique in the association.
+    pub role: String,
+    /// The type at this end.
+    pub entity_type: TypeId,
+    /// How many are at this end.
+    pub multiplicity: Multiplicity,
+    /// What happens at the other end when an entity at this end goes; only `Cascade` has a meaning.
+    pub cascade: bool,
+}
+
+/// Dependent properties that repeat the principal's key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Constraint {
+    /// Which end is the principal.
+    pub principal: usize,
+    /// Its key properties.
+    pub principal_properties: Vec<String>,
+    /// The dependent's properties, in the same order.
+    pub dependent_properties: Vec<String>,
+}
+
+/// A named association set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AssociationSet {
+    /// Its name.
+    pub name: String,
+    /// Index into [`Endpoint::containers`].
+    pub container: usize,
+    /// Index into [`Schema::associations`].
+    pub association: usize,
+    /// The sets at end 0 and end 1.
+    pub sets: [SetId; 2],
+}
+
+/// A function import: action, function or service operation.
+#[derive(Debug, Clone)]
+pub struct Operation {
+    /// Its name.
+    pub name: String,
+    /// Index into [`Endpoint::containers`].
+    pub container: usize,
+    /// `m:HttpMethod`: makes it a service operation (MET-41).
+    pub http_method: Option<String>,
+    /// IsBindable.
+    pub bindable: Option<bool>,
+    /// IsSideEffecting.
+    pub side_effecting: Option<bool>,
+    /// IsComposable.
+    pub composable: Option<bool>,
+    /// `m:IsAlwaysBindable`.
+    pub always_bindable: Option<bool>,
+    /// What it answers; none is void.
+    pub result: Option<Type>,
+    /// EntitySet of the result.
+    pub set: Option<SetId>,
+    /// EntitySetPath of the result.
+    pub set_path: Option<String>,
+    /// The binding parameter first.
+    pub parameters: Vec<Parameter>,
+}
+
+/// A parameter of an operation.
+#[derive(Debug, Clone)]
+pub struct Parameter {
+    /// Its name.
+    pub name: String,
+    /// What it takes.
+    pub ty: Type,
+    /// Nullable as declared.
+    pub nullable: Option<bool>,
+    /// Mode as declared.
+    pub mode: Option<String>,
+    /// MaxLength and the like.
+    pub facets: Facets,
+}
+
+/// A table of the database, derived from the types.
+#[derive(Debug, Clone)]
+pub struct Table {
+    /// Its name, lower case, unique.
+    pub name: String,
+    /// In order.
+    pub columns: Vec<Column>,
+    /// Names of the primary key's columns.
+    pub key: Vec<String>,
+    /// Unique and plain indexes.
+    pub indexes: Vec<Index>,
+    /// Enforced references.
+    pub references: Vec<Reference>,
+    /// For the message of a difference: the schema file it comes from.
+    pub origin: String,
+}
+
+/// A column.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// What it holds.
+    pub kind: ColumnKind,
+    /// Takes null.
+    pub nullable: bool,
+    /// The database numbers it.
+    pub generated: bool,
+    /// The value of rows that are there when the column is added.
+    pub default: Option<Value>,
+}
+
+/// What a column holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ColumnKind {
+    /// A primitive.
+    Primitive(Edm),
+    /// Canonical JSON of a complex value or a collection.
+    Json,
+}
+
+/// An index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Index {
+    /// Columns in order.
+    pub columns: Vec<String>,
+    /// No two rows alike.
+    pub unique: bool,
+}
+
+/// A foreign key that the database enforces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference {
+    /// Columns here.
+    pub columns: Vec<String>,
+    /// The other table.
+    pub table: TableId,
+    /// Columns there.
+    pub target: Vec<String>,
+    /// Rows here go when the row there goes.
+    pub cascade: bool,
+}
+
+/// Name of the column that says which type a row of a hierarchy is; its content is the qualified type name.
+pub const TYPE_COLUMN: &str = "odata_type";
+
+impl Schema {
+    /// The endpoint with that name.
+    pub fn endpoint(&self, name: &str) -> Option<&Endpoint> {
+        self.endpoints.iter().find(|endpoint| endpoint.name == name)
+    }
+
+    /// A type by its qualified name.
+    pub fn find_type(&self, qualified: &str) -> Option<TypeId> {
+        let (namespace, name) = qualified.rsplit_once('.')?;
+        self.types.iter().position(|ty| ty.name == name && ty.namespace == namespace)
+    }
+
+    /// Whether `ty` is `base` or derives from it.
+    pub fn is_a(&self, ty: TypeId, base: TypeId) -> bool {
+        self.types[base].family.contains(&ty)
+    }
+
+    /// Where a navigation from `set` leads: the association set's end, else the endpoint's only set of the target type or
+    /// of what that derives from.
+    pub fn target_set(&self, set: SetId, navigation: &Navigation) -> Option<SetId> {
+        let from = &self.sets[set];
+        from.targets.get(&navigation.association).copied().or_else(|| self.set_of(from.endpoint, navigation.target))
+    }
+
+    /// The endpoint's set for a type: of that type, or of its nearest base type.
+    pub fn set_of(&self, endpoint: usize, ty: TypeId) -> Option<SetId> {
+        let mut at = Some(ty);
+        while let Some(ty) = at {
+            let found = self.endpoints[endpoint].sets.iter().copied().find(|&set| self.sets[set].entity_type == ty);
+            if found.is_some() {
+                return found;
+            }
+            at = self.types[ty].base;
+        }
+        None
+    }
+
+    /// The type of a set's entities.
+    pub fn set_type(&self, set: SetId) -> &EntityType {
+        &self.types[self.sets[set].entity_type]
+    }
+
+    /// `Edm.Int32`, `NS.Address`, `Collection(Edm.String)`.
+    pub fn type_name(&self, ty: &Type) -> String {
+        match ty {
+            Type::Primitive(edm) => edm.to_string(),
+            Type::Complex(id) => self.complex[*id].qualified(),
+            Type::Entity(id) => self.types[*id].qualified(),
+            Type::Collection(item) => format!("Collection({})", self.type_name(item)),
+        }
+    }
+}
+
+impl EntityType {
+    /// Namespace and name.
+    pub fn qualified(&self) -> String {
+        format!("{}.{}", self.namespace, self.name)
+    }
+
+    /// A property by name.
+    pub fn property(&self, name: &str) -> Option<usize> {
+        self.properties.iter().position(|property| property.name == name)
+    }
+
+    /// A navigation by name.
+    pub fn navigation(&self, name: &str) -> Option<usize> {
+        self.navigations.iter().position(|navigation| navigation.name == name)
+    }
+
+    /// The key properties.
+    pub fn key_properties(&self) -> impl Iterator<Item = &Property> {
+        self.key.iter().map(|&index| &self.properties[index])
+    }
+
+    /// Has concurrency properties, so its entities have ETags.
+    pub fn has_etag(&self) -> bool {
+        self.properties.iter().any(|property| property.concurrency)
+    }
+
+    /// Rows of the table can be of several types.
+    pub fn in_hierarchy(&self, schema: &Schema) -> bool {
+        schema.types[self.root].family.len() > 1
+    }
+}
+
+impl ComplexType {
+    /// Namespace and name.
+    pub fn qualified(&self) -> String {
+        format!("{}.{}", self.namespace, self.name)
+    }
+
+    /// A property by name.
+    pub fn property(&self, name: &str) -> Option<usize> {
+        self.properties.iter().position(|property| property.name == name)
+    }
+}
+
+impl Property {
+    /// Has a value of its own in payloads; Edm.Stream has not.
+    pub fn is_structural(&self) -> bool {
+        self.ty != Type::Primitive(Edm::Stream)
+    }
+}
+
+impl Operation {
+    /// Bound to an entity or a collection of entities.
+    pub fn is_bound(&self) -> bool {
+        self.bindable == Some(true)
+    }
+}

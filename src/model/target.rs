@@ -1,0 +1,119 @@
+//! What a request is about: the meaning of a path, of a body and of its preconditions.
+
+use super::edm::Value;
+use super::schema::{SetId, Type, TypeId};
+
+/// What a path means.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Target {
+    /// The root of the endpoint.
+    Service,
+    /// `$metadata`.
+    Metadata,
+    /// `$batch`.
+    Batch,
+    /// Entities, or something of them.
+    Resource(Resource),
+    /// A function import: index into the endpoint's operations. Nothing after it is read.
+    Operation(usize),
+}
+
+/// Entities, or something of them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Resource {
+    /// Where the path begins.
+    pub set: SetId,
+    /// The way from there.
+    pub steps: Vec<Step>,
+    /// The type at the end of the steps, after casts.
+    pub ty: TypeId,
+    /// The set of the entities at the end of the steps, where the endpoint has one.
+    pub end_set: Option<SetId>,
+    /// The steps lead to a collection.
+    pub collection: bool,
+    /// The last step is a cast, so the context URL has it.
+    pub cast: bool,
+    /// What of the entities is meant.
+    pub leaf: Leaf,
+}
+
+/// A step of a path.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// One of a collection; values in the order of the type's key.
+    Key(Vec<Value>),
+    /// Along a navigation.
+    Navigate {
+        /// The type whose `navigations` the index is for.
+        ty: TypeId,
+        /// Index of the navigation.
+        navigation: usize,
+        /// The set at its end, where the endpoint has one.
+        set: Option<SetId>,
+    },
+    /// Only entities of this type.
+    Cast(TypeId),
+}
+
+/// What of the entities at the end of the steps is meant.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Leaf {
+    /// They themselves.
+    Entities,
+    /// `/$count`.
+    Count,
+    /// `$links/Nav`, `$links/Nav(key)`: the links of the last [`Step::Navigate`].
+    Links,
+    /// `$links/Nav/$count`.
+    LinksCount,
+    /// A property, or a member of a complex one.
+    Property {
+        /// Index in the type's properties.
+        property: usize,
+        /// Names of members inside a complex property.
+        path: Vec<String>,
+        /// What it holds.
+        ty: Type,
+        /// The raw value (`/$value`).
+        raw: bool,
+    },
+    /// `/$value` of an entity: its media resource.
+    Media,
+}
+
+/// An entity as a body gives it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Body {
+    /// The type that the body names, else the declared one.
+    pub ty: TypeId,
+    /// Property index in `ty` and value; server-owned members are already left out.
+    pub values: Vec<(usize, Value)>,
+}
+
+/// `If-Match` and `If-None-Match`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Preconditions {
+    /// `If-Match`.
+    pub if_match: Option<Tags>,
+    /// `If-None-Match`.
+    pub if_none_match: Option<Tags>,
+}
+
+/// Entity tags of a precondition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tags {
+    /// `*`
+    Any,
+    /// As sent, `W/"..."`.
+    List(Vec<String>),
+}
+
+impl Tags {
+    /// Whether the entity's tag is among them; the whole text is compared (WR-66).
+    pub fn contain(&self, tag: &str) -> bool {
+        match self {
+            Tags::Any => true,
+            Tags::List(tags) => tags.iter().any(|sent| sent == tag),
+        }
+    }
+}
