@@ -25,7 +25,9 @@ impl Clock {
     pub fn now(&self) -> Ticks {
         match self {
             Clock::System => {
-                let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+                let since = std::time::SystemTime::now()
+                    .duration_since(std::time::UNIX_EPOCH)
+                    .unwrap_or_default();
                 UNIX_EPOCH + (since.as_nanos() / 100) as Ticks
             }
             Clock::Manual(ticks) => ticks.load(Ordering::SeqCst),

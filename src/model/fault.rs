@@ -76,7 +76,14 @@ pub type Outcome<T> = Result<T, Fault>;
 impl Fault {
     /// A fault of `kind` with a sentence for the client.
     pub fn new(kind: &'static Kind, message: impl Into<Cow<'static, str>>) -> Fault {
-        Fault { kind, message: message.into(), position: None, property: None, allow: "", cause: None }
+        Fault {
+            kind,
+            message: message.into(),
+            position: None,
+            property: None,
+            allow: "",
+            cause: None,
+        }
     }
 
     /// The same, at a byte position of the text that the client sent.

@@ -83,9 +83,17 @@ mod tests {
         for function in FUNCTIONS {
             for sql in [function.sqlite, function.postgres] {
                 for i in 0..function.arguments.len() {
-                    assert!(sql.contains(&format!("{{{i}}}")), "{} does not use argument {i}: {sql}", function.name);
+                    assert!(
+                        sql.contains(&format!("{{{i}}}")),
+                        "{} does not use argument {i}: {sql}",
+                        function.name
+                    );
                 }
-                assert!(!sql.contains(&format!("{{{}}}", function.arguments.len())), "{}: {sql}", function.name);
+                assert!(
+                    !sql.contains(&format!("{{{}}}", function.arguments.len())),
+                    "{}: {sql}",
+                    function.name
+                );
             }
         }
     }
@@ -93,7 +101,11 @@ mod tests {
     #[test]
     fn overloads_differ() {
         for (i, a) in FUNCTIONS.iter().enumerate() {
-            assert!(FUNCTIONS[..i].iter().all(|b| a.name != b.name || a.arguments != b.arguments), "{} twice", a.name);
+            assert!(
+                FUNCTIONS[..i].iter().all(|b| a.name != b.name || a.arguments != b.arguments),
+                "{} twice",
+                a.name
+            );
         }
     }
 }

@@ -32,7 +32,12 @@ impl Query {
     /// Everything of a type, in no order.
     pub fn of(ty: TypeId, set: Option<SetId>) -> Query {
         Query {
-            sources: vec![Source { ty, set, join: None, nested: false }],
+            sources: vec![Source {
+                ty,
+                set,
+                join: None,
+                nested: false,
+            }],
             filter: None,
             order: Vec::new(),
             top: None,
@@ -70,7 +75,9 @@ pub struct Shape {
 impl Shape {
     /// Whether a property goes out.
     pub fn shows(&self, property: &str) -> bool {
-        self.properties.as_ref().is_none_or(|names| names.iter().any(|name| name == property))
+        self.properties
+            .as_ref()
+            .is_none_or(|names| names.iter().any(|name| name == property))
     }
 
     /// Whether a navigation's link goes out.

@@ -495,14 +495,21 @@ impl Schema {
     /// of what that derives from.
     pub fn target_set(&self, set: SetId, navigation: &Navigation) -> Option<SetId> {
         let from = &self.sets[set];
-        from.targets.get(&navigation.association).copied().or_else(|| self.set_of(from.endpoint, navigation.target))
+        from.targets
+            .get(&navigation.association)
+            .copied()
+            .or_else(|| self.set_of(from.endpoint, navigation.target))
     }
 
     /// The endpoint's set for a type: of that type, or of its nearest base type.
     pub fn set_of(&self, endpoint: usize, ty: TypeId) -> Option<SetId> {
         let mut at = Some(ty);
         while let Some(ty) = at {
-            let found = self.endpoints[endpoint].sets.iter().copied().find(|&set| self.sets[set].entity_type == ty);
+            let found = self.endpoints[endpoint]
+                .sets
+                .iter()
+                .copied()
+                .find(|&set| self.sets[set].entity_type == ty);
             if found.is_some() {
                 return found;
             }
