@@ -6,7 +6,7 @@
 
 use super::edm::{Edm, Value};
 use super::function::Function;
-use super::schema::{SetId, TypeId};
+use super::schema::{Schema, SetId, TypeId};
 
 /// A bound expression.
 #[derive(Debug, Clone)]
@@ -157,4 +157,32 @@ pub struct Source {
     pub join: Option<(usize, TypeId, usize)>,
     /// Hangs in a lambda's subquery, not in the query's own FROM.
     pub nested: bool,
+}
+
+impl Expr {
+    /// The primitive type of its value; none for `null` and for what can only be tested for null.
+    pub fn edm(&self, schema: &Schema) -> Option<Edm> {
+        match self {
+            Expr::Literal(edm, _) | Expr::Item { edm, .. } | Expr::Cast(_, edm) => Some(*edm),
+            Expr::Null => None,
+            Expr::Column { ty, property, .. } => schema.types[*ty].properties[*property].ty.primitive(),
+            Expr::Member { edm, .. } => *edm,
+            Expr::Call(function, _) => Some(function.result),
+            Expr::Negate(inner) => inner.edm(schema),
+            Expr::Binary { op, edm, .. } if op.is_arithmetic() => Some(*edm),
+            Expr::Exists { .. } | Expr::Not(_) | Expr::Binary { .. } | Expr::IsNull(_) => Some(Edm::Boolean),
+            Expr::IsOf { .. } | Expr::Lambda { .. } | Expr::Items { .. } => Some(Edm::Boolean),
+        }
+    }
+
+    /// Whether its value can be null.
+    pub fn nullable(&self, schema: &Schema) -> bool {
+        match self {
+            Expr::Literal(_, value) => value.is_null(),
+            // A joined row may be absent.
+            Expr::Column { source, ty, property } => *source > 0 || schema.types[*ty].properties[*property].nullable,
+            Expr::Exists { .. } | Expr::IsNull(_) | Expr::IsOf { .. } | Expr::Lambda { .. } | Expr::Items { .. } => false,
+            _ => true,
+        }
+    }
 }

@@ -37,6 +37,8 @@ limits! {
     PAGE_SIZE = 45, "Entities on a page when neither the server nor the set says otherwise.";
     PAGE_SIZE_MAX = 10_000, "Largest page size that a setting or schema file may name.";
     NAME_BYTES = 480, "Longest name of a set, type or property (MET-33).";
+    SCHEMA_BYTES = 67_108_864, "Longest CSDL document that is read: seventy times SharePoint's.";
+    SCHEMA_DEPTH = 32, "Deepest nesting of elements in a CSDL document; CSDL itself needs ten.";
     CREDENTIAL_BYTES = 65_536, "Longest `Authorization` header; Kerberos tickets are that large.";
     HEADER_BYTES = 131_072, "All headers of a request together.";
     PASSWORD_BYTES = 1_024, "Longest password: hashing time must not follow the input.";

@@ -1,0 +1,111 @@
+//! Canonical JSON: what the cell of a complex property or a collection holds, on both databases.
+//!
+//! | Edm | JSON |
+//! |---|---|
+//! | complex | object; members by their names, in declaration order. A member that is left out reads as null |
+//! | collection | array |
+//! | Boolean | `true`, `false` |
+//! | Byte, SByte, Int16, Int32, Int64 | number, all digits |
+//! | Time | number: ticks of 100 ns |
+//! | Single, Double | number, or `"INF"`, `"-INF"`, `"NaN"` |
+//! | Guid, Binary | string of upper-case hexadecimal digits |
+//! | String, Decimal, DateTime, DateTimeOffset, spatial | string: the cell's text |
+//! | null | `null` |
+//!
+//! SQL takes members out of it for filters, so every scalar is what the database's JSON functions give for it: comparable as it is,
+//! for DateTime and Decimal after the cast that their columns need too.
+
+use super::json::write_string;
+use super::json_tree::Json;
+use crate::model::edm::{Cell, Edm, Value};
+
+/// Appends a primitive value.
+pub fn write(cell: Cell<'_>, out: &mut Vec<u8>) {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    match cell {
+        Cell::Null => out.extend_from_slice(b"null"),
+        Cell::Boolean(value) => out.extend_from_slice(if value { b"true" } else { b"false" }),
+        Cell::Integer(value) => out.extend_from_slice(value.to_string().as_bytes()),
+        Cell::Double(value) if value.is_nan() => out.extend_from_slice(b"\"NaN\""),
+        Cell::Double(f64::INFINITY) => out.extend_from_slice(b"\"INF\""),
+        Cell::Double(f64::NEG_INFINITY) => out.extend_from_slice(b"\"-INF\""),
+        Cell::Double(value) => out.extend_from_slice(format!("{value:?}").as_bytes()),
+        Cell::Text(value) => write_string(value, out),
+        Cell::Bytes(bytes) => {
+            out.push(b'"');
+            for byte in bytes {
+                out.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+            }
+            out.push(b'"');
+        }
+    }
+}
+
+/// Reads a primitive value; what does not fit the type, which this server never writes, is null.
+pub fn member(edm: Edm, json: &Json<'_>) -> Value {
+    match (edm, json) {
+        (Edm::Boolean, Json::Boolean(value)) => Value::Boolean(*value),
+        (Edm::Single | Edm::Double, Json::Number(text)) => text.parse().map_or(Value::Null, Value::Double),
+        (Edm::Single | Edm::Double, Json::String(text)) => match text.as_ref() {
+            "INF" => Value::Double(f64::INFINITY),
+            "-INF" => Value::Double(f64::NEG_INFINITY),
+            "NaN" => Value::Double(f64::NAN),
+            _ => Value::Null,
+        },
+        (Edm::Guid | Edm::Binary, Json::String(text)) => unhex(text).map_or(Value::Null, Value::Bytes),
+        (edm, Json::Number(text)) if edm.integer_range().is_some() || edm == Edm::Time => text.parse().map_or(Value::Null, Value::Integer),
+        (_, Json::String(text)) if edm.integer_range().is_none() && edm != Edm::Boolean => Value::Text(text.as_ref().to_owned()),
+        _ => Value::Null,
+    }
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digit = |byte: u8| (byte as char).to_digit(16);
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    let bytes = pairs.iter().map(|[high, low]| u8::try_from(digit(*high)? * 16 + digit(*low)?).ok());
+    rest.is_empty().then(|| bytes.collect()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::odata::json_tree;
+
+    #[test]
+    fn written_and_read_back() {
+        let cases = [
+            (Edm::Boolean, Value::Boolean(true), "true"),
+            (Edm::Int64, Value::Integer(i64::MIN), "-9223372036854775808"),
+            (Edm::Time, Value::Integer(-10_000_000), "-10000000"),
+            (Edm::Double, Value::Double(0.1), "0.1"),
+            (Edm::Double, Value::Double(1e300), "1e300"),
+            (Edm::Double, Value::Double(f64::NEG_INFINITY), "\"-INF\""),
+            (Edm::Decimal, Value::Text("2.50".into()), "\"2.50\""),
+            (Edm::DateTime, Value::Text("2024-01-02T03:04:05.0000000".into()), "\"2024-01-02T03:04:05.0000000\""),
+            (Edm::String, Value::Text("a\"\u{1}ä".into()), "\"a\\\"\\u0001ä\""),
+            (Edm::Binary, Value::Bytes(vec![0, 0xAB]), "\"00AB\""),
+            (Edm::String, Value::Null, "null"),
+        ];
+        for (edm, value, json) in cases {
+            let mut out = Vec::new();
+            write(value.cell(), &mut out);
+            assert_eq!(String::from_utf8_lossy(&out), json);
+            assert_eq!(member(edm, &json_tree::parse(json.as_bytes()).unwrap()), value, "{json}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_null() {
+        for (edm, json) in [
+            (Edm::Int32, "\"1\""),
+            (Edm::Int32, "1.5"),
+            (Edm::Guid, "\"0\""),
+            (Edm::Guid, "\"ä0\""),
+            (Edm::String, "1"),
+            (Edm::Boolean, "\"true\""),
+            (Edm::Double, "\"x\""),
+        ] {
+            assert_eq!(member(edm, &json_tree::parse(json.as_bytes()).unwrap()), Value::Null, "{json}");
+        }
+    }
+}

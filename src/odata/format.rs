@@ -1,0 +1,509 @@
+//! What every format of an answer has in common: the [`Sink`] that a format implements, and one driver that walks a
+//! [`Page`] and tells the sink what it meets. A new format is one new file with a `Sink`, a row in [`Format`] and rows in
+//! `odata::accept`.
+//!
+//! How `http` writes an answer:
+//!
+//! ```ignore
+//! let render = Render { schema, endpoint, root: "http://host/api/Core/", level: choice.level };
+//! let context = Context { set, ty, single: false, select: page.shape.select_text.as_deref() };
+//! let body = format::feed(&render, choice.format, &page, &context, next_link.as_deref());
+//! let body = format::entity(&render, choice.format, &page, 0, &context);
+//! let body = format::property(&render, choice.format, "Name", &property.ty, cell);
+//! let body = format::links(&render, choice.format, &page, &LinksContext { set, navigation: "Orders", single, element }, next);
+//! let location = Entity::of(&render, &page, 0).edit_url();      // `Location` (WR-11)
+//! let id = Entity::of(&render, &page, 0).id();                  // `DataServiceId`
+//! let etag = Entity::of(&render, &page, 0).etag();              // `ETag`, if the type has one
+//! ```
+
+use super::etag;
+use super::json::JsonLight;
+use super::select;
+use super::url;
+use crate::model::edm::{Cell, Edm};
+use crate::model::page::{Expanded, Page};
+use crate::model::query::Expand;
+use crate::model::schema::{EntityType, Navigation, Property, Schema, SetId, Type, TypeId};
+
+/// How much metadata a JSON light answer has (CON-24, JL-20..23); other formats ignore it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Metadata {
+    /// `odata=nometadata`
+    None,
+    /// `odata=minimalmetadata`, the default.
+    Minimal,
+    /// `odata=fullmetadata`
+    Full,
+}
+
+/// A format of answers about data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// JSON light at any level.
+    JsonLight,
+}
+
+impl Format {
+    /// An empty answer of this format.
+    pub fn sink<'a>(self, render: &'a Render<'a>) -> Box<dyn Sink + 'a> {
+        match self {
+            Format::JsonLight => Box::new(JsonLight::new(render)),
+        }
+    }
+}
+
+/// What all answers of a request share.
+#[derive(Debug, Clone, Copy)]
+pub struct Render<'a> {
+    /// Everything served.
+    pub schema: &'a Schema,
+    /// The endpoint that answers: index into [`Schema::endpoints`].
+    pub endpoint: usize,
+    /// The service root, absolute, with the slash at its end.
+    pub root: &'a str,
+    /// How much metadata.
+    pub level: Metadata,
+}
+
+impl Render<'_> {
+    /// A set's name as URLs and context fragments have it: `Container.Set` outside the default container (JL-8, SVC-10).
+    pub fn write_set_name(&self, set: SetId, out: &mut Vec<u8>) {
+        let set = &self.schema.sets[set];
+        if set.container > 0
+            && let Some(container) = self.schema.endpoints[set.endpoint].containers.get(set.container)
+        {
+            out.extend_from_slice(container.name.as_bytes());
+            out.push(b'.');
+        }
+        out.extend_from_slice(set.name.as_bytes());
+    }
+
+    fn write_type_name(&self, ty: &EntityType, out: &mut Vec<u8>) {
+        out.extend_from_slice(ty.namespace.as_bytes());
+        out.push(b'.');
+        out.extend_from_slice(ty.name.as_bytes());
+    }
+
+    fn write_metadata_url(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.root.as_bytes());
+        out.extend_from_slice(b"$metadata");
+    }
+}
+
+/// What the context URL of a feed or an entity says (JL-2, JL-3, JL-4).
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// The set of the entities: after a navigation the target's, not that of the path's beginning (JL-4).
+    pub set: Option<SetId>,
+    /// The type that the path ends in, after casts. When it is not the set's own type the fragment names it.
+    pub ty: TypeId,
+    /// One entity: `/@Element`.
+    pub single: bool,
+    /// `$select` as sent (SEL-9): `Shape::select_text`.
+    pub select: Option<&'a str>,
+}
+
+impl Context<'_> {
+    /// Writes the context URL: `<root>$metadata#Set/NS.Type/@Element&$select=A,B`.
+    pub fn write(&self, render: &Render<'_>, out: &mut Vec<u8>) {
+        let ty = &render.schema.types[self.ty];
+        render.write_metadata_url(out);
+        out.push(b'#');
+        match self.set {
+            Some(set) => {
+                render.write_set_name(set, out);
+                if render.schema.sets[set].entity_type != self.ty {
+                    out.push(b'/');
+                    render.write_type_name(ty, out);
+                }
+                if self.single {
+                    out.extend_from_slice(b"/@Element");
+                }
+            }
+            // Entities without a set are values of their type (JL-6).
+            None if self.single => render.write_type_name(ty, out),
+            None => {
+                out.extend_from_slice(b"Collection(");
+                render.write_type_name(ty, out);
+                out.push(b')');
+            }
+        }
+        if let Some(select) = self.select {
+            out.extend_from_slice(b"&$select=");
+            out.extend_from_slice(select.as_bytes());
+        }
+    }
+}
+
+/// What the context URL of `$links` says (JL-5).
+#[derive(Debug, Clone, Copy)]
+pub struct LinksContext<'a> {
+    /// The set of the entity whose links they are.
+    pub set: SetId,
+    /// The navigation's name.
+    pub navigation: &'a str,
+    /// At most one link, written without an array.
+    pub single: bool,
+    /// One link of a collection, by its key: `/@Element`.
+    pub element: bool,
+}
+
+impl LinksContext<'_> {
+    /// Writes the context URL: `<root>$metadata#Set/$links/Nav`.
+    pub fn write(&self, render: &Render<'_>, out: &mut Vec<u8>) {
+        render.write_metadata_url(out);
+        out.push(b'#');
+        render.write_set_name(self.set, out);
+        out.extend_from_slice(b"/$links/");
+        out.extend_from_slice(self.navigation.as_bytes());
+        if self.element {
+            out.extend_from_slice(b"/@Element");
+        }
+    }
+}
+
+/// Writes the context URL of a value (JL-6): `#Edm.Int32`, `#NS.Complex`, `#Collection(Edm.String)`, and `#Edm.Null` for null.
+pub fn write_value_context(render: &Render<'_>, ty: &Type, is_null: bool, out: &mut Vec<u8>) {
+    render.write_metadata_url(out);
+    out.push(b'#');
+    if is_null {
+        out.extend_from_slice(b"Edm.Null");
+    } else {
+        out.extend_from_slice(render.schema.type_name(ty).as_bytes());
+    }
+}
+
+/// Some entities, as their beginning and end are told to a sink.
+#[derive(Debug, Clone, Copy)]
+pub struct Feed<'a> {
+    /// Of the whole answer; none for an expanded navigation.
+    pub context: Option<&'a Context<'a>>,
+    /// `$inlinecount`.
+    pub count: Option<u64>,
+    /// Absolute URL of the next page.
+    pub next: Option<&'a str>,
+}
+
+/// What is at the end of an expanded navigation.
+#[derive(Debug, Clone, Copy)]
+pub enum Inline<'a> {
+    /// To one, and there is none.
+    Null,
+    /// To one: one entity follows.
+    One,
+    /// To many: entities follow.
+    Many(Feed<'a>),
+}
+
+/// An answer being written: a format. The driver calls in the order of the document; entities nest by `begin_inline`.
+pub trait Sink {
+    /// The body.
+    fn finish(self: Box<Self>) -> Vec<u8>;
+    /// Whether expanded navigations come before the properties (Atom) or after them (JSON).
+    fn inline_first(&self) -> bool {
+        false
+    }
+    /// A collection of entities is the answer.
+    fn begin_feed(&mut self, feed: &Feed<'_>);
+    /// Its end.
+    fn end_feed(&mut self, feed: &Feed<'_>);
+    /// An entity: what is known of it before its properties. `context` is there when it is the whole answer; `expected` is
+    /// the type that the reader expects without being told (JL-20, JL-21).
+    fn begin_entity(&mut self, entity: &Entity<'_>, expected: TypeId, context: Option<&Context<'_>>);
+    /// Its end.
+    fn end_entity(&mut self, entity: &Entity<'_>);
+    /// A navigation that is not expanded, before all properties.
+    fn link(&mut self, entity: &Entity<'_>, navigation: &Navigation);
+    /// An `Edm.Stream` property, before all others.
+    fn stream(&mut self, entity: &Entity<'_>, property: &Property);
+    /// A structural property.
+    fn property(&mut self, property: &Property, cell: Cell<'_>);
+    /// An expanded navigation: what is there follows, then [`Sink::end_inline`].
+    fn begin_inline(&mut self, entity: &Entity<'_>, navigation: &Navigation, inline: &Inline<'_>);
+    /// Its end.
+    fn end_inline(&mut self, inline: &Inline<'_>);
+    /// A property or another value is the whole answer (JL-12).
+    fn value(&mut self, name: &str, ty: &Type, cell: Cell<'_>);
+    /// Links are the answer: `urls` are absolute (JL-13).
+    fn links(&mut self, context: &LinksContext<'_>, urls: &[Vec<u8>], count: Option<u64>, next: Option<&str>);
+}
+
+/// One row of a page, with all that a format may want to say about it. Nothing is computed before it is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Entity<'a> {
+    /// What all answers share.
+    pub render: &'a Render<'a>,
+    /// The page.
+    pub page: &'a Page,
+    /// The row.
+    pub row: usize,
+    /// The concrete type.
+    pub ty: TypeId,
+    cells: &'a [Option<usize>],
+}
+
+impl<'a> Entity<'a> {
+    /// A row of a page.
+    pub fn of(render: &'a Render<'a>, page: &'a Page, row: usize) -> Entity<'a> {
+        let (ty, cells) = page.row_type(render.schema, row);
+        Entity {
+            render,
+            page,
+            row,
+            ty: *ty,
+            cells,
+        }
+    }
+
+    /// Its concrete type.
+    pub fn entity_type(&self) -> &'a EntityType {
+        &self.render.schema.types[self.ty]
+    }
+
+    /// A property's cell; null when it was not read.
+    pub fn cell(&self, property: usize) -> Cell<'a> {
+        match self.cells.get(property) {
+            Some(Some(cell)) => self.page.rows.cell(self.row, *cell),
+            _ => Cell::Null,
+        }
+    }
+
+    /// The set that it is addressed in.
+    pub fn set(&self) -> Option<SetId> {
+        self.page.set.or_else(|| self.render.schema.set_of(self.render.endpoint, self.ty))
+    }
+
+    /// Writes `Set(key)`, relative to the service root. Nothing when the endpoint has no set for it.
+    pub fn write_path(&self, out: &mut Vec<u8>) {
+        if let Some(set) = self.set() {
+            self.render.write_set_name(set, out);
+            url::write_key(self.entity_type(), |property| self.cell(property), out);
+        }
+    }
+
+    /// Writes the edit link relative to the service root: [`Entity::write_path`], and the type when the set's own type is
+    /// another one (ATM-6, JL-22). Links to navigations hang on it.
+    pub fn write_edit_link(&self, out: &mut Vec<u8>) {
+        self.write_path(out);
+        if let Some(set) = self.set()
+            && self.render.schema.sets[set].entity_type != self.ty
+        {
+            out.push(b'/');
+            self.render.write_type_name(self.entity_type(), out);
+        }
+    }
+
+    /// Its absolute identity.
+    pub fn id(&self) -> String {
+        let mut out = self.render.root.as_bytes().to_vec();
+        self.write_path(&mut out);
+        text(out)
+    }
+
+    /// Its absolute edit URL, for `Location` (WR-11).
+    pub fn edit_url(&self) -> String {
+        let mut out = self.render.root.as_bytes().to_vec();
+        self.write_edit_link(&mut out);
+        text(out)
+    }
+
+    /// Its ETag, if the type has one (WR-65).
+    pub fn etag(&self) -> Option<String> {
+        let tag = || etag::etag(self.render.schema, self.ty, |property| self.cell(property));
+        self.entity_type().has_etag().then(tag)
+    }
+}
+
+/// All that is written by the writers above is UTF-8; nothing is lost here.
+fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned())
+}
+
+/// The body of a feed. `next` is the absolute URL of the next page.
+pub fn feed(render: &Render<'_>, format: Format, page: &Page, context: &Context<'_>, next: Option<&str>) -> Vec<u8> {
+    let mut sink = format.sink(render);
+    write_feed(render, sink.as_mut(), page, context, next);
+    sink.finish()
+}
+
+/// The body of one entity: a row of a page.
+pub fn entity(render: &Render<'_>, format: Format, page: &Page, row: usize, context: &Context<'_>) -> Vec<u8> {
+    let mut sink = format.sink(render);
+    write_entity(render, sink.as_mut(), page, row, context);
+    sink.finish()
+}
+
+/// The body of a property or another value: primitive, complex, collection or null (JL-12).
+pub fn property(render: &Render<'_>, format: Format, name: &str, ty: &Type, cell: Cell<'_>) -> Vec<u8> {
+    let mut sink = format.sink(render);
+    sink.value(name, ty, cell);
+    sink.finish()
+}
+
+/// The body of `$links`: the identities of a page's entities (JL-13).
+pub fn links(render: &Render<'_>, format: Format, page: &Page, context: &LinksContext<'_>, next: Option<&str>) -> Vec<u8> {
+    let mut sink = format.sink(render);
+    write_links(render, sink.as_mut(), page, context, next);
+    sink.finish()
+}
+
+/// Tells a sink of a feed.
+pub fn write_feed(render: &Render<'_>, sink: &mut dyn Sink, page: &Page, context: &Context<'_>, next: Option<&str>) {
+    let feed = Feed {
+        context: Some(context),
+        count: page.count,
+        next,
+    };
+    let plan = Plan::of(render.schema, page);
+    sink.begin_feed(&feed);
+    for row in 0..page.rows.len() {
+        plan.row(render, sink, row, context.ty, None);
+    }
+    sink.end_feed(&feed);
+}
+
+/// Tells a sink of one entity.
+pub fn write_entity(render: &Render<'_>, sink: &mut dyn Sink, page: &Page, row: usize, context: &Context<'_>) {
+    Plan::of(render.schema, page).row(render, sink, row, context.ty, Some(context));
+}
+
+/// Tells a sink of links.
+pub fn write_links(render: &Render<'_>, sink: &mut dyn Sink, page: &Page, context: &LinksContext<'_>, next: Option<&str>) {
+    let urls: Vec<Vec<u8>> = (0..page.rows.len())
+        .map(|row| {
+            let mut url = render.root.as_bytes().to_vec();
+            Entity::of(render, page, row).write_path(&mut url);
+            url
+        })
+        .collect();
+    sink.links(context, &urls, page.count, next);
+}
+
+/// What of a page's rows goes out, found once for the page instead of once for each cell.
+struct Plan<'a> {
+    page: &'a Page,
+    /// One for each of `page.layout.types`.
+    types: Vec<TypePlan>,
+    expanded: Vec<Plan<'a>>,
+}
+
+struct TypePlan {
+    ty: TypeId,
+    properties: Vec<usize>,
+    streams: Vec<usize>,
+    links: Vec<usize>,
+    /// Indexes into `page.expanded`.
+    inline: Vec<usize>,
+}
+
+impl<'a> Plan<'a> {
+    fn of(schema: &Schema, page: &'a Page) -> Plan<'a> {
+        Plan {
+            page,
+            types: page.layout.types.iter().map(|(ty, _)| TypePlan::of(schema, page, *ty)).collect(),
+            expanded: page.expanded.iter().map(|expanded| Plan::of(schema, &expanded.page)).collect(),
+        }
+    }
+
+    fn row(&self, render: &Render<'_>, sink: &mut dyn Sink, row: usize, expected: TypeId, context: Option<&Context<'_>>) {
+        let entity = Entity::of(render, self.page, row);
+        let ty = entity.entity_type();
+        // `row_type` answers with one of the layout's types.
+        let Some(plan) = self.types.iter().find(|plan| plan.ty == entity.ty) else {
+            return;
+        };
+        sink.begin_entity(&entity, expected, context);
+        for &link in &plan.links {
+            sink.link(&entity, &ty.navigations[link]);
+        }
+        for &stream in &plan.streams {
+            sink.stream(&entity, &ty.properties[stream]);
+        }
+        if sink.inline_first() {
+            self.inline(plan, &entity, sink);
+        }
+        for &index in &plan.properties {
+            let property = &ty.properties[index];
+            let cell = if property.write_only { Cell::Null } else { entity.cell(index) };
+            sink.property(property, cell);
+        }
+        if !sink.inline_first() {
+            self.inline(plan, &entity, sink);
+        }
+        sink.end_entity(&entity);
+    }
+
+    /// The expanded navigations of an entity. Instances of other types than the cast's have none (EXP-8).
+    fn inline(&self, plan: &TypePlan, entity: &Entity<'_>, sink: &mut dyn Sink) {
+        for &index in &plan.inline {
+            let (expand, expanded) = (&self.page.shape.expand[index], &self.page.expanded[index]);
+            let navigation = &entity.render.schema.types[expand.ty].navigations[expand.navigation];
+            let rows = expanded.children.get(entity.row).cloned().unwrap_or(0..0);
+            let next = next_inner(entity, navigation, expand, expanded);
+            let inline = match (navigation.is_many(), rows.is_empty()) {
+                (true, _) => Inline::Many(Feed {
+                    context: None,
+                    count: None,
+                    next: next.as_deref(),
+                }),
+                (false, true) => Inline::Null,
+                (false, false) => Inline::One,
+            };
+            sink.begin_inline(entity, navigation, &inline);
+            for row in rows {
+                self.expanded[index].row(entity.render, sink, row, navigation.target, None);
+            }
+            sink.end_inline(&inline);
+        }
+    }
+}
+
+impl TypePlan {
+    fn of(schema: &Schema, page: &Page, ty: TypeId) -> TypePlan {
+        let shape = &page.shape;
+        let of = &schema.types[ty];
+        let shown = |stream: bool| {
+            let properties = of.properties.iter().enumerate();
+            let chosen = properties.filter(|(_, property)| (property.ty == Type::Primitive(Edm::Stream)) == stream && shape.shows(&property.name));
+            chosen.map(|(index, _)| index).collect()
+        };
+        let inline: Vec<usize> = (0..shape.expand.len().min(page.expanded.len()))
+            .filter(|&index| schema.is_a(ty, shape.expand[index].ty))
+            .collect();
+        let expands = |name: &str| {
+            inline.iter().any(|&index| {
+                let expand = &shape.expand[index];
+                schema.types[expand.ty].navigations[expand.navigation].name == name
+            })
+        };
+        let links = of.navigations.iter().enumerate();
+        let links = links.filter(|(_, navigation)| shape.links(&navigation.name) && !expands(&navigation.name));
+        TypePlan {
+            ty,
+            properties: shown(false),
+            streams: shown(true),
+            links: links.map(|(index, _)| index).collect(),
+            inline,
+        }
+    }
+}
+
+/// The next page of an expanded navigation, from its parent's URL on: `<root>Customers('ALFKI')/Orders?$skiptoken=…`, with the
+/// options that hold inside (PAG-14, PAG-15).
+fn next_inner(entity: &Entity<'_>, navigation: &Navigation, expand: &Expand, expanded: &Expanded) -> Option<String> {
+    let token = expanded.next.get(entity.row)?.as_deref()?;
+    let render = entity.render;
+    let mut out = render.root.as_bytes().to_vec();
+    entity.write_edit_link(&mut out);
+    out.push(b'/');
+    out.extend_from_slice(navigation.name.as_bytes());
+    let (chosen, inner) = select::expand_text(render.schema, &expand.shape);
+    let options = [("?$skiptoken=", Some(token)), ("&$select=", chosen.as_deref()), ("&$expand=", inner.as_deref())];
+    for (name, value) in options {
+        if let Some(value) = value {
+            out.extend_from_slice(name.as_bytes());
+            etag::percent_encode(value.as_bytes(), b"-._~'(),:@/$*", &mut out);
+        }
+    }
+    Some(text(out))
+}

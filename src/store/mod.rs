@@ -1,0 +1,25 @@
+//! Floor 1: model to SQL, for two databases.
+//!
+//! Statements ([`Select`], [`Insert`], [`Update`], [`Delete`]) are made from the schema and a
+//! [`Scope`](crate::model::caller::Scope), rendered once into [`sql::Sql`] and run on a [`Session`]. What differs between the
+//! databases is in `dialect`, `sqlite` and `postgres`.
+//!
+//! Invariant: the only module that names diesel; knows nothing of URLs, formats and HTTP.
+
+mod change;
+mod db;
+mod dialect;
+mod expression;
+mod fault;
+mod migrate;
+mod postgres;
+mod select;
+mod session;
+mod sql;
+mod sqlite;
+mod writer;
+
+pub use change::{Delete, Insert, Update, clear, fact, set_fact};
+pub use db::{Db, Weight};
+pub use select::{Output, Partition, Restriction, Select};
+pub use session::Session;

@@ -1,0 +1,142 @@
+//! A connection lent to a job, and the one place where rows are read.
+
+use diesel::connection::{Connection, DefaultLoadingMode, LoadConnection, SimpleConnection};
+use diesel::pg::{Pg, PgConnection, PgValue};
+use diesel::row::{Field, Row};
+use diesel::sqlite::{Sqlite, SqliteConnection, SqliteType};
+
+use super::dialect::Dialect;
+use super::fault;
+use super::sql::Sql;
+use crate::model::edm::{Cell, Class, Edm};
+use crate::model::fault::{Fault, Outcome};
+use crate::model::page::Rows;
+use crate::model::schema::ColumnKind;
+
+/// A connection, for the time of one job. Inside [`Db::write`](super::Db::write) it is in a transaction.
+#[allow(missing_debug_implementations)]
+pub enum Session<'a> {
+    /// To SQLite.
+    Sqlite(&'a mut SqliteConnection),
+    /// To PostgreSQL.
+    Postgres(&'a mut PgConnection),
+}
+
+impl Session<'_> {
+    /// For which database statements are rendered.
+    pub(super) fn dialect(&self) -> Dialect {
+        match self {
+            Session::Sqlite(_) => Dialect::Sqlite,
+            Session::Postgres(_) => Dialect::Postgres,
+        }
+    }
+
+    /// Runs a statement that gives rows; `kinds` are those of its columns.
+    pub(super) fn fetch(&mut self, sql: &Sql, kinds: &[ColumnKind], rows: &mut Rows) -> Outcome<()> {
+        match self {
+            Session::Sqlite(connection) => {
+                for row in LoadConnection::<DefaultLoadingMode>::load(*connection, sql).map_err(fault::of)? {
+                    read_sqlite(&row.map_err(fault::of)?, kinds, rows)?;
+                }
+            }
+            Session::Postgres(connection) => {
+                for row in LoadConnection::<DefaultLoadingMode>::load(*connection, sql).map_err(fault::of)? {
+                    read_postgres(&row.map_err(fault::of)?, kinds, rows)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs a statement and says how many rows it changed.
+    pub(super) fn execute(&mut self, sql: &Sql) -> Outcome<usize> {
+        match self {
+            Session::Sqlite(connection) => connection.execute_returning_count(sql).map_err(fault::of),
+            Session::Postgres(connection) => connection.execute_returning_count(sql).map_err(fault::of),
+        }
+    }
+
+    /// Runs fixed statements without binds.
+    pub(super) fn batch(&mut self, text: &str) -> Outcome<()> {
+        match self {
+            Session::Sqlite(connection) => connection.batch_execute(text).map_err(fault::of),
+            Session::Postgres(connection) => connection.batch_execute(text).map_err(fault::of),
+        }
+    }
+
+    /// Checks foreign keys at the end of the transaction: for loading rows that refer to later ones. Only in a job that is
+    /// alone in its transaction ([`Db::write_alone`](super::Db::write_alone)), since the commit fails as a whole.
+    pub fn defer_references(&mut self) -> Outcome<()> {
+        match self {
+            Session::Sqlite(_) => self.batch("PRAGMA defer_foreign_keys = ON"),
+            Session::Postgres(_) => self.batch("SET CONSTRAINTS ALL DEFERRED"),
+        }
+    }
+}
+
+fn read_sqlite<'a>(row: &impl Row<'a, Sqlite>, kinds: &[ColumnKind], rows: &mut Rows) -> Outcome<()> {
+    for (i, kind) in kinds.iter().enumerate() {
+        let field = row.get(i).ok_or_else(|| Fault::internal("a statement with too few columns"))?;
+        let Some(mut value) = field.value() else {
+            rows.push(Cell::Null);
+            continue;
+        };
+        let edm = match kind {
+            ColumnKind::Primitive(edm) => *edm,
+            ColumnKind::Json => Edm::String,
+        };
+        match edm.class() {
+            Class::Integer => rows.push(Cell::Integer(value.read_long())),
+            Class::Float if value.value_type() == Some(SqliteType::Text) => rows.push(Cell::Double(f64::NAN)),
+            Class::Float => rows.push(Cell::Double(value.read_double())),
+            _ => match edm {
+                Edm::Boolean => rows.push(Cell::Boolean(value.read_long() != 0)),
+                Edm::Time => rows.push(Cell::Integer(value.read_long())),
+                Edm::Guid | Edm::Binary => rows.push(Cell::Bytes(value.read_blob())),
+                _ => rows.push(Cell::Text(value.read_text())),
+            },
+        }
+    }
+    Ok(())
+}
+
+fn read_postgres<'a>(row: &impl Row<'a, Pg>, kinds: &[ColumnKind], rows: &mut Rows) -> Outcome<()> {
+    for (i, kind) in kinds.iter().enumerate() {
+        let field = row.get(i).ok_or_else(|| Fault::internal("a statement with too few columns"))?;
+        match field.value() {
+            None => rows.push(Cell::Null),
+            Some(value) => rows.push(postgres_cell(&value, *kind)?),
+        }
+    }
+    Ok(())
+}
+
+/// PostgreSQL sends its binary format: big-endian numbers, UTF-8 text, raw bytes.
+fn postgres_cell<'a>(value: &'a PgValue<'_>, kind: ColumnKind) -> Outcome<Cell<'a>> {
+    let bytes = value.as_bytes();
+    let edm = match kind {
+        ColumnKind::Primitive(edm) => edm,
+        ColumnKind::Json => Edm::String,
+    };
+    let odd = || Fault::internal(format!("{edm} of {} bytes", bytes.len()));
+    Ok(match edm.class() {
+        Class::Float => Cell::Double(match bytes.len() {
+            4 => f32::from_be_bytes(bytes.try_into().map_err(|_| odd())?).into(),
+            _ => f64::from_be_bytes(bytes.try_into().map_err(|_| odd())?),
+        }),
+        _ if edm == Edm::Boolean => Cell::Boolean(bytes.first() == Some(&1)),
+        _ if edm == Edm::Guid || edm == Edm::Binary => Cell::Bytes(bytes),
+        Class::Integer => Cell::Integer(postgres_integer(bytes).ok_or_else(odd)?),
+        _ if edm == Edm::Time => Cell::Integer(postgres_integer(bytes).ok_or_else(odd)?),
+        _ => Cell::Text(std::str::from_utf8(bytes).map_err(Fault::internal)?),
+    })
+}
+
+fn postgres_integer(bytes: &[u8]) -> Option<i64> {
+    Some(match bytes.len() {
+        2 => i16::from_be_bytes(bytes.try_into().ok()?).into(),
+        4 => i32::from_be_bytes(bytes.try_into().ok()?).into(),
+        8 => i64::from_be_bytes(bytes.try_into().ok()?),
+        _ => return None,
+    })
+}
