@@ -1,0 +1,321 @@
+//! Users, their roles and their tenants, as signing in needs them: read from the built-in sets like any other entity.
+
+use super::Engine;
+use super::load::server;
+use super::row::Entity;
+use crate::model::caller::{Guid, SYSTEM_TENANT, Scope, role};
+use crate::model::edm::{Cell, Edm, Value};
+use crate::model::expr::{Expr, Op, Source};
+use crate::model::fault::{self, Fault, Outcome};
+use crate::model::function;
+use crate::model::query::Order;
+use crate::model::schema::{Join, TypeId};
+use crate::model::target::Body;
+use crate::store::{Output, Restriction, Select, Session, Update, fact, set_fact};
+
+/// A user as signing in sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// `Users.Id`.
+    pub id: i64,
+    /// `Users.Name`.
+    pub name: String,
+    /// The tenant that the user belongs to.
+    pub tenant: Guid,
+    /// A deactivated user is refused on every path.
+    pub active: bool,
+    /// argon2id, PHC form; none for users that do not sign in with a password.
+    pub password_hash: Option<String>,
+    /// Names of the roles that count: those of the user's own tenant, and the root tenant's.
+    pub roles: Vec<String>,
+}
+
+const SECURITY_VERSION: &str = "security_version";
+
+/// Grows with every change of users, roles, permissions and tenants. What was remembered under another version is not true any more.
+pub fn security_version(session: &mut Session<'_>) -> Outcome<i64> {
+    Ok(fact(session, SECURITY_VERSION)?.and_then(|text| text.parse().ok()).unwrap_or(0))
+}
+
+/// Says that such a change happened; part of its transaction.
+pub fn raise_security_version(session: &mut Session<'_>) -> Outcome<()> {
+    let version = security_version(session)? + 1;
+    set_fact(session, SECURITY_VERSION, &version.to_string())
+}
+
+/// The user with a name: exactly this one, else the only one whose name differs in case alone. Never a pattern.
+pub fn find_user(engine: &Engine, session: &mut Session<'_>, name: &str) -> Outcome<Option<User>> {
+    let ty = engine.core_type("Users")?;
+    let property = engine.column_expr(ty, "Name")?;
+    let literal = |text: String| Box::new(Expr::Literal(Edm::String, Value::Text(text)));
+    let equal = |left: Expr, right: Box<Expr>| Expr::Binary {
+        op: Op::Eq,
+        edm: Edm::String,
+        left: Box::new(left),
+        right,
+    };
+    let exact = users(engine, session, Some(&equal(property.clone(), literal(name.to_owned()))))?;
+    if let Some(user) = exact.into_iter().next() {
+        return Ok(Some(user));
+    }
+    let Some(lower) = function::overloads("tolower").next() else {
+        return Ok(None);
+    };
+    let folded = users(
+        engine,
+        session,
+        Some(&equal(Expr::Call(lower, vec![property]), literal(name.to_lowercase()))),
+    )?;
+    let mut folded = folded.into_iter();
+    Ok(folded.next().filter(|_| folded.next().is_none()))
+}
+
+/// All users, by name.
+pub fn list_users(engine: &Engine, session: &mut Session<'_>) -> Outcome<Vec<User>> {
+    users(engine, session, None)
+}
+
+fn users(engine: &Engine, session: &mut Session<'_>, filter: Option<&Expr>) -> Outcome<Vec<User>> {
+    let ty = engine.core_type("Users")?;
+    let rows = engine.columns(session, ty, &["Id", "Name", "Tid", "Active", "Password"], filter, Vec::new())?;
+    let mut users = Vec::with_capacity(rows.len());
+    for row in rows {
+        let [Value::Integer(id), Value::Text(name), Value::Bytes(tenant), active, password] = row.as_slice() else {
+            continue;
+        };
+        let tenant = Guid::try_from(tenant.as_slice()).unwrap_or(SYSTEM_TENANT);
+        users.push(User {
+            id: *id,
+            name: name.clone(),
+            tenant,
+            active: *active == Value::Boolean(true),
+            password_hash: if let Value::Text(hash) = password {
+                Some(hash.clone())
+            } else {
+                None
+            },
+            roles: roles_of(engine, session, *id, tenant)?,
+        });
+    }
+    Ok(users)
+}
+
+/// A role of another tenant has no power here, and only the root tenant can make somebody an operator.
+fn roles_of(engine: &Engine, session: &mut Session<'_>, user: i64, tenant: Guid) -> Outcome<Vec<String>> {
+    let ty = engine.core_type("Roles")?;
+    let roles = &engine.schema.types[ty];
+    let Some(Join::Link { table, near, far }) = roles.navigation("Users").and_then(|index| roles.navigations[index].join.clone()) else {
+        return Err(Fault::internal("Roles.Users is not many-to-many"));
+    };
+    // Seen from the user, the columns change sides.
+    let restriction = Restriction::Link {
+        table,
+        near: far,
+        far: near,
+        values: vec![Value::Integer(user)],
+    };
+    let rows = engine.columns(session, ty, &["Name", "Tid"], None, vec![restriction])?;
+    let counts = |row: Vec<Value>| {
+        let [Value::Text(name), Value::Bytes(of)] = row.as_slice() else {
+            return None;
+        };
+        let counts = *of == SYSTEM_TENANT || (*of == tenant && name != role::UBER_ADMIN);
+        counts.then(|| name.clone())
+    };
+    Ok(rows.into_iter().filter_map(counts).collect())
+}
+
+/// Whether there is such a tenant.
+pub fn tenant_exists(engine: &Engine, session: &mut Session<'_>, tenant: Guid) -> Outcome<bool> {
+    let ty = engine.core_type("Tenants")?;
+    let restriction = Restriction::Key(vec![Value::Bytes(tenant.to_vec())]);
+    Ok(!engine.columns(session, ty, &["Id"], None, vec![restriction])?.is_empty())
+}
+
+/// Makes a tenant below the root, with its built-in roles.
+pub fn add_tenant(engine: &Engine, session: &mut Session<'_>, tenant: Guid, name: &str, parent: Guid) -> Outcome<()> {
+    let user = Value::Integer(crate::model::caller::SYSTEM_USER);
+    let mut columns = vec![
+        ("Id", Value::Bytes(tenant.to_vec())),
+        ("Name", text(name)),
+        ("ParentId", Value::Bytes(parent.to_vec())),
+    ];
+    columns.extend([("CreatedById", user.clone()), ("ModifiedById", user)]);
+    engine.add_built_in(session, "Tenants", SYSTEM_TENANT, columns)?;
+    for name in BUILT_IN_ROLES {
+        add_role(engine, session, tenant, name)?;
+    }
+    Ok(())
+}
+
+/// Roles that every tenant has (`reference/appclusive.md` 4.1).
+const BUILT_IN_ROLES: &[&str] = &[
+    role::CLOUD_ADMIN,
+    role::CLOUD_USER,
+    "CloudGuest",
+    "CreatorOwner",
+    "Everyone",
+    "AppclusiveEveryone",
+    "ParentTenant",
+    "ChildTenants",
+];
+
+/// Makes a built-in role of a tenant.
+pub fn add_role(engine: &Engine, session: &mut Session<'_>, tenant: Guid, name: &str) -> Outcome<i64> {
+    engine.add_built_in(session, "Roles", tenant, vec![("Name", text(name)), ("RoleType", text("BuiltIn"))])
+}
+
+/// Makes a user with roles of its tenant.
+///
+/// # Errors
+/// `CONFLICT` when the name is taken, `BAD_REFERENCE` for a role that neither the tenant nor, for operators, the root has.
+pub fn add_user(
+    engine: &Engine,
+    session: &mut Session<'_>,
+    name: &str,
+    tenant: Guid,
+    roles: &[&str],
+    password_hash: Option<&str>,
+) -> Outcome<i64> {
+    if find_user(engine, session, name)?.is_some() {
+        return Err(Fault::new(&fault::CONFLICT, format!("There is a user {name} already.")).of("Name"));
+    }
+    let mut columns = vec![("Name", text(name)), ("ExternalId", text(name)), ("ExternalType", text("Internal"))];
+    columns.extend(password_hash.map(|hash| ("Password", text(hash))));
+    let user = engine.add_built_in(session, "Users", tenant, columns)?;
+    for role in roles {
+        let id = find_role(engine, session, tenant, role)?
+            .ok_or_else(|| Fault::new(&fault::BAD_REFERENCE, format!("The tenant has no role {role}.")))?;
+        engine.link_role(session, id, user)?;
+    }
+    raise_security_version(session)?;
+    Ok(user)
+}
+
+fn find_role(engine: &Engine, session: &mut Session<'_>, tenant: Guid, name: &str) -> Outcome<Option<i64>> {
+    let ty = engine.core_type("Roles")?;
+    let restriction = |tenant: Guid| {
+        vec![Restriction::Columns(
+            vec!["Name".to_owned(), "Tid".to_owned()],
+            vec![text(name), Value::Bytes(tenant.to_vec())],
+        )]
+    };
+    let found = engine.columns(session, ty, &["Id"], None, restriction(tenant))?;
+    Ok(found
+        .first()
+        .and_then(|row| if let Value::Integer(id) = row[0] { Some(id) } else { None }))
+}
+
+/// Gives a user a new password; whether there is such a user.
+pub fn set_password(engine: &Engine, session: &mut Session<'_>, user: i64, password_hash: &str) -> Outcome<()> {
+    let ty = engine.core_type("Users")?;
+    let (everything, key) = (Scope::everything(), [Value::Integer(user)]);
+    let mut update = Update::new(&engine.schema, &everything, ty, &key)?;
+    update.values = vec![
+        ("Password", text(password_hash)),
+        ("RowVersion", Value::Bytes(engine.next_version())),
+    ];
+    update.run(session)?;
+    raise_security_version(session)
+}
+
+fn text(text: &str) -> Value {
+    Value::Text(text.to_owned())
+}
+
+impl Engine {
+    /// A type of the Core endpoint by the name of its set.
+    pub(super) fn core_type(&self, set: &str) -> Outcome<TypeId> {
+        let endpoint = self
+            .schema
+            .endpoint("Core")
+            .ok_or_else(|| Fault::internal("there is no endpoint Core"))?;
+        let set = endpoint
+            .set_names
+            .get(set)
+            .ok_or_else(|| Fault::internal(format!("Core has no set {set}")))?;
+        Ok(self.schema.sets[*set].entity_type)
+    }
+
+    fn column_expr(&self, ty: TypeId, name: &str) -> Outcome<Expr> {
+        let property = self.schema.types[ty]
+            .property(name)
+            .ok_or_else(|| Fault::internal(format!("no property {name}")))?;
+        Ok(Expr::Column { source: 0, ty, property })
+    }
+
+    /// Some properties of the rows of a built-in set, in the order of the key; the server's own look, so it sees everything.
+    fn columns(
+        &self,
+        session: &mut Session<'_>,
+        ty: TypeId,
+        names: &[&str],
+        filter: Option<&Expr>,
+        restrictions: Vec<Restriction>,
+    ) -> Outcome<Vec<Vec<Value>>> {
+        let everything = Scope::everything();
+        let sources = [Source {
+            ty,
+            set: None,
+            join: None,
+            nested: false,
+        }];
+        let mut select = Select::new(&self.schema, &everything, &sources);
+        for name in names {
+            let property = self.schema.types[ty]
+                .property(name)
+                .ok_or_else(|| Fault::internal(format!("no property {name}")))?;
+            select.outputs.push(Output::Property(ty, property));
+        }
+        select.filter = filter;
+        select.restrictions = restrictions;
+        select.order = self.total_order(ty, &Vec::<Order>::new());
+        let rows = select.fetch(session)?;
+        Ok((0..rows.len())
+            .map(|row| (0..names.len()).map(|cell| rows.cell(row, cell)).map(Cell::to_value).collect())
+            .collect())
+    }
+
+    /// A row of a built-in set with these properties, made by the server; the number it got.
+    pub(super) fn add_built_in(&self, session: &mut Session<'_>, set: &str, tenant: Guid, columns: Vec<(&str, Value)>) -> Outcome<i64> {
+        let ty = self.core_type(set)?;
+        let index = |name: &str| {
+            self.schema.types[ty]
+                .property(name)
+                .ok_or_else(|| Fault::internal(format!("{set} has no {name}")))
+        };
+        let mut values = Vec::with_capacity(columns.len());
+        for (name, value) in columns {
+            values.push((index(name)?, value));
+        }
+        let mut caller = server();
+        caller.tenant = tenant;
+        let mut new: Entity = self.new_entity(
+            &caller,
+            Body {
+                ty,
+                values: values.clone(),
+            },
+        )?;
+        // What a client may not say, such as a number or a creator, the server may.
+        for (index, value) in values {
+            new.values[index] = value;
+        }
+        self.insert(session, &mut new, &[])?;
+        match new.key(&self.schema.types[ty]).first() {
+            Some(Value::Integer(id)) => Ok(*id),
+            _ => Ok(0),
+        }
+    }
+
+    /// Puts a user into a role.
+    pub(super) fn link_role(&self, session: &mut Session<'_>, role: i64, user: i64) -> Outcome<()> {
+        let ty = self.core_type("Roles")?;
+        let roles = &self.schema.types[ty];
+        let Some(Join::Link { table, near, far }) = roles.navigation("Users").and_then(|index| roles.navigations[index].join.as_ref())
+        else {
+            return Err(Fault::internal("Roles.Users is not many-to-many"));
+        };
+        self.insert_pair(session, *table, (near, &[Value::Integer(role)]), (far, &[Value::Integer(user)]))
+    }
+}

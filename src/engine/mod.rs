@@ -1,0 +1,97 @@
+//! Floor 2: what an operation means. Permission, scope, defaults, server-owned members, references, versions.
+//!
+//! Invariant: knows nothing of formats, SQL text and HTTP. Every function runs inside a job of
+//! [`Db::read`](crate::store::Db::read) or [`Db::write`](crate::store::Db::write), on its session.
+
+pub mod bootstrap;
+mod expand;
+pub mod identity;
+mod layout;
+mod load;
+pub mod model_rows;
+mod permission;
+mod read;
+mod resolve;
+mod row;
+mod write;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use crate::model::clock::Clock;
+use crate::model::schema::{Join, Schema, TypeId};
+pub use permission::Verb;
+pub use read::Read;
+
+/// The meaning of operations on one schema.
+#[derive(Debug)]
+pub struct Engine {
+    /// What is served.
+    pub schema: Arc<Schema>,
+    /// The time.
+    pub clock: Clock,
+    /// Entities on a page where the set does not say.
+    pub page_size: usize,
+    /// For each root type, who refers to it without the database enforcing it.
+    unenforced: HashMap<TypeId, Vec<Incoming>>,
+    /// The last RowVersion given; they only grow.
+    version: AtomicI64,
+}
+
+/// A foreign key that the database does not enforce.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Incoming {
+    ty: TypeId,
+    columns: Vec<String>,
+}
+
+impl Engine {
+    /// An engine for a schema.
+    pub fn new(schema: Arc<Schema>, clock: Clock, page_size: usize) -> Engine {
+        let unenforced = unenforced(&schema);
+        Engine {
+            schema,
+            clock,
+            page_size,
+            unenforced,
+            version: AtomicI64::new(0),
+        }
+    }
+
+    /// A RowVersion that no row has yet: the time in 100 ns, raised when two changes fall into one tick.
+    fn next_version(&self) -> Vec<u8> {
+        let now = self.clock.now();
+        let previous = self
+            .version
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |last| Some(now.max(last + 1)));
+        let version = now.max(previous.unwrap_or_default() + 1);
+        version.to_be_bytes().to_vec()
+    }
+}
+
+fn unenforced(schema: &Schema) -> HashMap<TypeId, Vec<Incoming>> {
+    let mut all: HashMap<TypeId, Vec<Incoming>> = HashMap::new();
+    for (ty, entity) in schema.types.iter().enumerate() {
+        let Some(table) = entity.table else { continue };
+        for navigation in &entity.navigations[entity.own_navigations..] {
+            let Some(Join::Near { columns }) = &navigation.join else { continue };
+            if schema.tables[table]
+                .references
+                .iter()
+                .any(|reference| reference.columns == *columns)
+            {
+                continue;
+            }
+            let incoming = Incoming {
+                ty,
+                columns: columns.clone(),
+            };
+            let of_target = all.entry(schema.types[navigation.target].root).or_default();
+            if !of_target.contains(&incoming) {
+                of_target.push(incoming);
+            }
+        }
+    }
+    all
+}

@@ -1,0 +1,45 @@
+//! What a caller may do with a set: a [`Scope`], or 403. Every operation asks here first.
+
+use super::Engine;
+use crate::model::caller::{Caller, Scope};
+use crate::model::fault::{self, Fault, Outcome};
+use crate::model::schema::{SetId, TypeId};
+
+/// What a caller wants to do with entities.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Verb {
+    Read,
+    Create,
+    Update,
+    Delete,
+}
+
+impl Engine {
+    /// What `caller` sees of the entities of a type when it wants to `verb` them.
+    ///
+    /// # Errors
+    /// `FORBIDDEN`: no role of the caller allows it, or only the server writes the set.
+    pub(super) fn scope(&self, caller: &Caller, ty: TypeId, set: Option<SetId>, verb: Verb) -> Outcome<Scope> {
+        let forbidden = |message: &'static str| Err(Fault::new(&fault::FORBIDDEN, message));
+        if !caller.member && !caller.administrator {
+            return forbidden("None of your roles allows this.");
+        }
+        if verb == Verb::Read {
+            return Ok(Scope::of(caller));
+        }
+        if set.is_some_and(|set| self.schema.sets[set].read_only) {
+            return forbidden("Only the server writes this set.");
+        }
+        let entity = &self.schema.types[ty];
+        if entity.security && !caller.administrator {
+            return forbidden("Only an administrator may change this set.");
+        }
+        // A type whose key is its tenant is the set of tenants itself: making and ending tenants is the operators' business.
+        let is_tenants = entity.tenant.is_some_and(|tenant| entity.key.contains(&tenant));
+        if is_tenants && verb != Verb::Update && !caller.operator {
+            return forbidden("Only an operator may do this.");
+        }
+        Ok(Scope::of(caller))
+    }
+}

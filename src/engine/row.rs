@@ -1,0 +1,187 @@
+//! An entity as values by property: what a write works on before and after the statement.
+
+use super::Engine;
+use crate::model::caller::Caller;
+use crate::model::clock::Ticks;
+use crate::model::edm::{Cell, Edm, Value};
+use crate::model::fault::{self, Fault, Outcome};
+use crate::model::page::{Layout, Page, Rows};
+use crate::model::query::Shape;
+use crate::model::schema::{EntityType, SetId, TYPE_COLUMN, TypeId};
+use crate::model::target::Body;
+use crate::model::text;
+
+/// Names of the frame's columns that the server writes.
+mod frame {
+    pub const CREATED_BY: &str = "CreatedById";
+    pub const MODIFIED_BY: &str = "ModifiedById";
+    pub const CREATED: &str = "Created";
+    pub const MODIFIED: &str = "Modified";
+    pub const ROW_VERSION: &str = "RowVersion";
+}
+
+/// Values of one entity, by property index of its type.
+#[derive(Debug, Clone)]
+pub(super) struct Entity {
+    pub ty: TypeId,
+    pub values: Vec<Value>,
+}
+
+impl Entity {
+    /// The key's values, in its order.
+    pub fn key(&self, entity: &EntityType) -> Vec<Value> {
+        entity.key.iter().map(|&index| self.values[index].clone()).collect()
+    }
+
+    /// Column names and values for a statement.
+    pub fn columns<'a>(&self, entity: &'a EntityType) -> impl Iterator<Item = (&'a str, Value)> {
+        let there = entity
+            .properties
+            .iter()
+            .zip(self.values.clone())
+            .filter(|(property, _)| !property.column.is_empty());
+        there.map(|(property, value)| (property.column.as_str(), value))
+    }
+}
+
+impl Engine {
+    /// A new entity: the body's values, defaults, and what the server owns.
+    ///
+    /// # Errors
+    /// `MISSING_PROPERTY` for a required one that the body leaves out.
+    pub(super) fn new_entity(&self, caller: &Caller, body: Body) -> Outcome<Entity> {
+        let entity = &self.schema.types[body.ty];
+        let mut given: Vec<Option<Value>> = vec![None; entity.properties.len()];
+        for (index, value) in body.values {
+            given[index] = Some(value);
+        }
+        let mut values = Vec::with_capacity(given.len());
+        for (property, value) in entity.properties.iter().zip(given) {
+            values.push(match value {
+                Some(value) => value,
+                None if property.generated || property.read_only || !property.is_structural() => {
+                    property.default.clone().unwrap_or(Value::Null)
+                }
+                None => left_out(property)?,
+            });
+        }
+        let mut new = Entity { ty: body.ty, values };
+        // A key that is the tenant is the client's to choose; everywhere else the row belongs to the tenant acted in.
+        if let Some(tenant) = entity.tenant.filter(|tenant| !entity.key.contains(tenant)) {
+            new.values[tenant] = Value::Bytes(caller.tenant.to_vec());
+        }
+        self.stamp(caller, &mut new, true);
+        Ok(new)
+    }
+
+    /// Writes who changed the entity and when, and a new version.
+    pub(super) fn stamp(&self, caller: &Caller, changed: &mut Entity, created: bool) {
+        let entity = &self.schema.types[changed.ty];
+        let now = Value::Text(text::ticks_to_text(truncate(self.clock.now())));
+        for (property, value) in entity
+            .properties
+            .iter()
+            .zip(&mut changed.values)
+            .filter(|(property, _)| property.read_only)
+        {
+            match property.name.as_str() {
+                frame::CREATED if created => *value = now.clone(),
+                frame::MODIFIED => *value = now.clone(),
+                frame::CREATED_BY if created => *value = Value::Integer(caller.user),
+                frame::MODIFIED_BY => *value = Value::Integer(caller.user),
+                frame::ROW_VERSION => *value = Value::Bytes(self.next_version()),
+                _ => {}
+            }
+        }
+    }
+
+    /// Replaces (PUT) or changes (PATCH) an entity's values by a body's. The key and what the server owns stay (WR-30, WR-31, WR-34).
+    pub(super) fn apply(&self, current: &Entity, body: Body, replace: bool) -> Outcome<Entity> {
+        let entity = &self.schema.types[current.ty];
+        let mut changed = current.clone();
+        let mut given: Vec<Option<Value>> = vec![None; entity.properties.len()];
+        for (index, value) in body.values {
+            given[index] = Some(value);
+        }
+        for (index, (property, value)) in entity.properties.iter().zip(given).enumerate() {
+            let fixed = entity.key.contains(&index) || property.read_only || property.generated || entity.tenant == Some(index);
+            match value {
+                _ if fixed => {}
+                Some(value) => changed.values[index] = value,
+                // What is never shown cannot be sent back, so leaving it out does not mean to empty it.
+                None if replace && property.is_structural() && !property.write_only => changed.values[index] = left_out(property)?,
+                None => {}
+            }
+        }
+        Ok(changed)
+    }
+
+    /// An entity as a page of one row, all properties shown.
+    pub(super) fn page_of(&self, set: Option<SetId>, entity: &Entity) -> Page {
+        let ty = &self.schema.types[entity.ty];
+        let mut rows = Rows::new(ty.properties.len());
+        for (property, value) in ty.properties.iter().zip(&entity.values) {
+            rows.push(if property.write_only { Cell::Null } else { value.cell() });
+        }
+        let cells = ty
+            .properties
+            .iter()
+            .enumerate()
+            .map(|(i, property)| (!property.column.is_empty()).then_some(i))
+            .collect();
+        Page {
+            set,
+            ty: entity.ty,
+            rows,
+            layout: Layout {
+                type_cell: None,
+                types: vec![(entity.ty, cells)],
+                hidden: Vec::new(),
+            },
+            count: None,
+            next: None,
+            top_left: None,
+            shape: Shape::default(),
+            expanded: Vec::new(),
+        }
+    }
+
+    /// The columns of a new row: the entity's, and the type in a hierarchy. A number that the database gives is left out.
+    pub(super) fn insert_columns(&self, entity: &Entity) -> Vec<(&str, Value)> {
+        let ty = &self.schema.types[entity.ty];
+        let mut columns: Vec<(&str, Value)> = entity.columns(ty).collect();
+        columns.retain(|(name, value)| {
+            !(value.is_null() && ty.properties.iter().any(|property| property.generated && property.column == *name))
+        });
+        if ty.in_hierarchy(&self.schema) {
+            columns.push((TYPE_COLUMN, Value::Text(ty.qualified())));
+        }
+        columns
+    }
+}
+
+/// The value of a property that a body leaves out.
+fn left_out(property: &crate::model::schema::Property) -> Outcome<Value> {
+    match &property.default {
+        Some(value) => Ok(value.clone()),
+        None if property.nullable => Ok(Value::Null),
+        // A collection is never null (MET-24); without items it is empty.
+        None if matches!(property.ty, crate::model::schema::Type::Collection(_)) => Ok(Value::Text("[]".to_owned())),
+        None => Err(Fault::new(&fault::MISSING_PROPERTY, format!("{} is required.", property.name)).of(&property.name)),
+    }
+}
+
+/// Whole microseconds: more is noise of the clock.
+fn truncate(ticks: Ticks) -> Ticks {
+    ticks - ticks % 10
+}
+
+/// Whether a value says "no entity" in a foreign key: null, and the 0 or zero Guid that non-nullable keys hold instead.
+pub(super) fn is_none(value: &Value, edm: Option<Edm>) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Integer(0) => edm.is_some(),
+        Value::Bytes(bytes) => bytes.len() == 16 && bytes.iter().all(|byte| *byte == 0),
+        _ => false,
+    }
+}

@@ -1,0 +1,345 @@
+//! Creating, changing and deleting entities (WR). Each runs inside one transaction: a fault leaves nothing half done.
+
+use super::layout::Columns;
+use super::permission::Verb;
+use super::resolve::{Parent, Place};
+use super::row::{Entity, is_none};
+use super::{Engine, identity};
+use crate::model::caller::{Caller, Scope};
+use crate::model::edm::Value;
+use crate::model::expr::Source;
+use crate::model::fault::{self, Fault, Outcome};
+use crate::model::page::Page;
+use crate::model::query::Shape;
+use crate::model::schema::{Join, Navigation, TypeId};
+use crate::model::target::{Body, Preconditions, Resource};
+use crate::odata::etag::etag;
+use crate::store::{Delete, Insert, Restriction, Select, Session, Update};
+
+impl Engine {
+    /// Creates an entity in a set, or at the end of a collection navigation, which links it (WR-10).
+    ///
+    /// # Errors
+    /// `FORBIDDEN`, `NOT_FOUND` (the path), `MISSING_PROPERTY`, `BAD_REFERENCE`, `CONFLICT`.
+    pub fn create(&self, session: &mut Session<'_>, caller: &Caller, resource: &Resource, body: Body) -> Outcome<Page> {
+        let place = self.resolve(session, caller, resource)?;
+        let scope = self.scope(caller, body.ty, place.set, Verb::Create)?;
+        let mut new = self.new_entity(caller, body)?;
+        let mut hidden = Vec::new();
+        if let Some(parent) = &place.parent {
+            self.link_new(parent, &mut new, &mut hidden);
+        }
+        self.check_references(session, &scope, &new, None)?;
+        self.insert(session, &mut new, &hidden)?;
+        if let Some(parent) = &place.parent {
+            self.insert_link(session, parent, &new)?;
+        }
+        self.touched(session, new.ty)?;
+        Ok(self.page_of(place.set, &new))
+    }
+
+    /// Replaces (PUT) or changes (PATCH, MERGE) one entity. `body` is read when the entity's concrete type is known.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`, `FORBIDDEN`, `PRECONDITION`, what `body` gives, `MISSING_PROPERTY`, `BAD_REFERENCE`, `CONFLICT`.
+    pub fn update(
+        &self,
+        session: &mut Session<'_>,
+        caller: &Caller,
+        resource: &Resource,
+        body: &dyn Fn(TypeId) -> Outcome<Body>,
+        replace: bool,
+        preconditions: &Preconditions,
+    ) -> Outcome<Page> {
+        let place = self.resolve(session, caller, resource)?;
+        self.scope(caller, place.ty, place.set, Verb::Read)?;
+        let scope = self.scope(caller, place.ty, place.set, Verb::Update)?;
+        let current = self.locked(session, &scope, &place)?;
+        self.check_preconditions(&current, preconditions)?;
+        let mut changed = self.apply(&current, body(current.ty)?, replace)?;
+        self.check_references(session, &scope, &changed, Some(&current))?;
+        self.stamp(caller, &mut changed, false);
+        let entity = &self.schema.types[current.ty];
+        let key = current.key(entity);
+        let mut update = Update::new(&self.schema, &scope, current.ty, &key)?;
+        update.values = self.changed_columns(&current, &changed);
+        update.run(session)?;
+        self.touched(session, current.ty)?;
+        Ok(self.page_of(place.set, &changed))
+    }
+
+    /// Deletes one entity.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`, `FORBIDDEN`, `PRECONDITION`, `REFERENCED`.
+    pub fn delete(&self, session: &mut Session<'_>, caller: &Caller, resource: &Resource, preconditions: &Preconditions) -> Outcome<()> {
+        let place = self.resolve(session, caller, resource)?;
+        self.scope(caller, place.ty, place.set, Verb::Read)?;
+        let scope = self.scope(caller, place.ty, place.set, Verb::Delete)?;
+        let current = self.locked(session, &scope, &place)?;
+        self.check_preconditions(&current, preconditions)?;
+        let key = current.key(&self.schema.types[current.ty]);
+        self.check_unreferenced(session, current.ty, &key)?;
+        Delete::new(&self.schema, &scope, current.ty, &key)?.run(session)?;
+        self.touched(session, current.ty)
+    }
+
+    /// Inserts an entity and learns its number.
+    pub(super) fn insert(&self, session: &mut Session<'_>, new: &mut Entity, hidden: &[(String, Value)]) -> Outcome<()> {
+        let entity = &self.schema.types[new.ty];
+        let table = entity.table.ok_or_else(|| Fault::internal("a type without a table"))?;
+        let mut insert = Insert::new(&self.schema, table);
+        insert.values = self.insert_columns(new);
+        insert
+            .values
+            .extend(hidden.iter().map(|(name, value)| (name.as_str(), value.clone())));
+        let number = insert.run(session)?;
+        if let (Some(number), Some(index)) = (number, entity.properties.iter().position(|property| property.generated)) {
+            new.values[index] = Value::Integer(number);
+        }
+        Ok(())
+    }
+
+    /// The columns whose values differ.
+    fn changed_columns(&self, current: &Entity, changed: &Entity) -> Vec<(&str, Value)> {
+        let entity = &self.schema.types[current.ty];
+        let mut columns = Vec::new();
+        for (index, property) in entity
+            .properties
+            .iter()
+            .enumerate()
+            .filter(|(_, property)| !property.column.is_empty())
+        {
+            if current.values[index] != changed.values[index] {
+                columns.push((property.column.as_str(), changed.values[index].clone()));
+            }
+        }
+        columns
+    }
+
+    /// The entity at a place with all its values, kept from other writers until the transaction ends.
+    fn locked(&self, session: &mut Session<'_>, scope: &Scope, place: &Place) -> Outcome<Entity> {
+        if place.null {
+            return Err(Fault::not_found());
+        }
+        let sources = [Source {
+            ty: place.ty,
+            set: place.set,
+            join: None,
+            nested: false,
+        }];
+        let mut columns = Columns::of(&self.schema, place.ty, &Shape::default());
+        for &member in &self.schema.types[place.ty].family {
+            for property in self.schema.types[member]
+                .properties
+                .iter()
+                .filter(|property| property.write_only && !property.column.is_empty())
+            {
+                columns.hidden(&self.schema, place.ty, &property.column);
+            }
+        }
+        let mut select = Select::new(&self.schema, scope, &sources);
+        select.outputs = columns.outputs;
+        select.restrictions = place.restrictions.clone();
+        select.limit = Some(1);
+        select.lock = true;
+        let rows = select.fetch(session)?;
+        if rows.is_empty() {
+            return Err(Fault::not_found());
+        }
+        let mut page = self.page_of(
+            place.set,
+            &Entity {
+                ty: place.ty,
+                values: Vec::new(),
+            },
+        );
+        (page.rows, page.layout) = (rows, columns.layout);
+        let (ty, cells) = page.row_type(&self.schema, 0);
+        let value = |(index, cell): (usize, &Option<usize>)| {
+            let column = &self.schema.types[*ty].properties[index].column;
+            let hidden = || super::layout::cell_of(&self.schema, &page.layout, column);
+            cell.or_else(hidden).map_or(Value::Null, |cell| page.rows.cell(0, cell).to_value())
+        };
+        Ok(Entity {
+            ty: *ty,
+            values: cells.iter().enumerate().map(value).collect(),
+        })
+    }
+
+    /// `If-Match` and `If-None-Match` on a change (WR-68, WR-69).
+    fn check_preconditions(&self, current: &Entity, preconditions: &Preconditions) -> Outcome<()> {
+        if preconditions.if_match.is_none() && preconditions.if_none_match.is_none() {
+            return Ok(());
+        }
+        let entity = &self.schema.types[current.ty];
+        if !entity.has_etag() {
+            return Err(Fault::new(
+                &fault::BAD_REQUEST,
+                "Entities of this set have no ETag to compare with.",
+            ));
+        }
+        let tag = etag(&self.schema, current.ty, |index| current.values[index].cell());
+        let matches = preconditions.if_match.as_ref().is_none_or(|tags| tags.contain(&tag));
+        let differs = preconditions.if_none_match.as_ref().is_none_or(|tags| !tags.contain(&tag));
+        if matches && differs {
+            return Ok(());
+        }
+        Err(Fault::new(&fault::PRECONDITION, "The entity has changed since its ETag was read."))
+    }
+
+    /// Every foreign key that a write sets leads to an entity that the caller sees; a foreign tenant's is like none.
+    fn check_references(&self, session: &mut Session<'_>, scope: &Scope, new: &Entity, current: Option<&Entity>) -> Outcome<()> {
+        let entity = &self.schema.types[new.ty];
+        for navigation in &entity.navigations {
+            let Some(Join::Near { columns }) = &navigation.join else { continue };
+            let indexes: Option<Vec<usize>> = columns
+                .iter()
+                .map(|column| entity.properties.iter().position(|property| property.column == *column))
+                .collect();
+            // A hidden column is not the body's, and server-owned members are right by themselves.
+            let Some(indexes) = indexes.filter(|indexes| indexes.iter().all(|&index| !entity.properties[index].read_only)) else {
+                continue;
+            };
+            let unchanged = current.is_some_and(|current| indexes.iter().all(|&index| current.values[index] == new.values[index]));
+            let values: Vec<Value> = indexes.iter().map(|&index| new.values[index].clone()).collect();
+            if unchanged || self.leads_nowhere(navigation, entity, &indexes, &values) || self.is_itself(new, navigation, &values) {
+                continue;
+            }
+            if !self.exists(session, scope, navigation.target, Restriction::Key(values))? {
+                let name = &entity.properties[indexes[0]].name;
+                return Err(Fault::new(&fault::BAD_REFERENCE, format!("{name} names no {}.", navigation.name)).of(name));
+            }
+        }
+        Ok(())
+    }
+
+    /// The values say "none": one is null, or a non-nullable key of an optional navigation holds zero.
+    fn leads_nowhere(
+        &self,
+        navigation: &Navigation,
+        entity: &crate::model::schema::EntityType,
+        indexes: &[usize],
+        values: &[Value],
+    ) -> bool {
+        let optional = navigation.multiplicity != crate::model::schema::Multiplicity::One;
+        indexes.iter().zip(values).any(|(&index, value)| {
+            value.is_null() || (optional && !entity.properties[index].nullable && is_none(value, entity.properties[index].ty.primitive()))
+        })
+    }
+
+    /// The entity refers to itself, like the root of a tree that is its own parent.
+    fn is_itself(&self, new: &Entity, navigation: &Navigation, values: &[Value]) -> bool {
+        let (own, target) = (&self.schema.types[new.ty], &self.schema.types[navigation.target]);
+        own.root == target.root && own.key.iter().zip(values).all(|(&key, value)| new.values[key] == *value)
+    }
+
+    /// Refuses to delete what others refer to, where the database does not see to that itself.
+    fn check_unreferenced(&self, session: &mut Session<'_>, ty: TypeId, key: &[Value]) -> Outcome<()> {
+        let Some(incoming) = self.unenforced.get(&self.schema.types[ty].root) else {
+            return Ok(());
+        };
+        let everything = Scope::everything();
+        for reference in incoming {
+            let restriction = Restriction::Columns(reference.columns.clone(), key.to_vec());
+            let own = self.schema.types[reference.ty].root == self.schema.types[ty].root;
+            if !own && self.exists(session, &everything, reference.ty, restriction.clone())? {
+                return Err(referenced());
+            }
+            if own && self.count_of(session, &everything, reference.ty, restriction)? > self.own_references(session, ty, key, reference)? {
+                return Err(referenced());
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the entity itself is among those that refer to it: 1 or 0.
+    fn own_references(&self, session: &mut Session<'_>, ty: TypeId, key: &[Value], incoming: &super::Incoming) -> Outcome<u64> {
+        let sources = [Source {
+            ty,
+            set: None,
+            join: None,
+            nested: false,
+        }];
+        let everything = Scope::everything();
+        let mut select = Select::new(&self.schema, &everything, &sources);
+        select.restrictions = vec![
+            Restriction::Key(key.to_vec()),
+            Restriction::Columns(incoming.columns.clone(), key.to_vec()),
+        ];
+        select.count(session)
+    }
+
+    fn exists(&self, session: &mut Session<'_>, scope: &Scope, ty: TypeId, restriction: Restriction) -> Outcome<bool> {
+        let sources = [Source {
+            ty,
+            set: None,
+            join: None,
+            nested: false,
+        }];
+        let mut select = Select::new(&self.schema, scope, &sources);
+        select.restrictions = vec![restriction];
+        select.exists(session)
+    }
+
+    fn count_of(&self, session: &mut Session<'_>, scope: &Scope, ty: TypeId, restriction: Restriction) -> Outcome<u64> {
+        let sources = [Source {
+            ty,
+            set: None,
+            join: None,
+            nested: false,
+        }];
+        let mut select = Select::new(&self.schema, scope, &sources);
+        select.restrictions = vec![restriction];
+        select.count(session)
+    }
+
+    /// Sets the foreign key of an entity that is created through a collection navigation.
+    fn link_new(&self, parent: &Parent, new: &mut Entity, hidden: &mut Vec<(String, Value)>) {
+        let navigation = &self.schema.types[parent.ty].navigations[parent.navigation];
+        let Some(Join::Far { columns }) = &navigation.join else { return };
+        let entity = &self.schema.types[new.ty];
+        for (column, value) in columns.iter().zip(&parent.key) {
+            match entity.properties.iter().position(|property| property.column == *column) {
+                Some(index) => new.values[index] = value.clone(),
+                None => hidden.push((column.clone(), value.clone())),
+            }
+        }
+    }
+
+    fn insert_link(&self, session: &mut Session<'_>, parent: &Parent, new: &Entity) -> Outcome<()> {
+        let navigation = &self.schema.types[parent.ty].navigations[parent.navigation];
+        let Some(Join::Link { table, near, far }) = &navigation.join else {
+            return Ok(());
+        };
+        let key = new.key(&self.schema.types[new.ty]);
+        self.insert_pair(session, *table, (near, &parent.key), (far, &key))
+    }
+
+    /// A row of a link table.
+    pub(super) fn insert_pair(
+        &self,
+        session: &mut Session<'_>,
+        table: usize,
+        near: (&[String], &[Value]),
+        far: (&[String], &[Value]),
+    ) -> Outcome<()> {
+        let mut insert = Insert::new(&self.schema, table);
+        let pairs = near.0.iter().zip(near.1).chain(far.0.iter().zip(far.1));
+        insert.values = pairs.map(|(column, value)| (column.as_str(), value.clone())).collect();
+        insert.run(session).map(drop)
+    }
+
+    /// What callers may do may have changed: cached credentials are looked up again.
+    fn touched(&self, session: &mut Session<'_>, ty: TypeId) -> Outcome<()> {
+        if self.schema.types[ty].security {
+            identity::raise_security_version(session)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+fn referenced() -> Fault {
+    Fault::new(&fault::REFERENCED, "Other entities refer to this one.")
+}
