@@ -1,9 +1,9 @@
 //! Text forms of primitive values: the XML text of Atom, CSV and `$value` (PRM-10), which JSON shares for everything but
 //! strings, and the literals of URLs (LIT-32).
 //!
-//! [`parse`] makes canonical content (see [`super::edm`]), [`write`] writes it. In the JSON of a complex value or a
-//! collection, canonical content stands as: Boolean, Integer and finite Double as themselves, Text as a string,
-//! Bytes and the three special Doubles as a string with the text of [`write`].
+//! [`parse`] makes canonical content (see [`super::edm`]), [`write`] writes it. A complex value or a collection is JSON of canonical
+//! contents: Boolean, Integer and finite Double stand as themselves, the other Doubles as `"INF"`, `"-INF"` and `"NaN"`, Text as a
+//! string, Bytes as a string of upper-case hexadecimal digits.
 
 mod time;
 

@@ -81,7 +81,11 @@ mod tests {
             (Edm::Double, Value::Double(1e300), "1e300"),
             (Edm::Double, Value::Double(f64::NEG_INFINITY), "\"-INF\""),
             (Edm::Decimal, Value::Text("2.50".into()), "\"2.50\""),
-            (Edm::DateTime, Value::Text("2024-01-02T03:04:05.0000000".into()), "\"2024-01-02T03:04:05.0000000\""),
+            (
+                Edm::DateTime,
+                Value::Text("2024-01-02T03:04:05.0000000".into()),
+                "\"2024-01-02T03:04:05.0000000\"",
+            ),
             (Edm::String, Value::Text("a\"\u{1}ä".into()), "\"a\\\"\\u0001ä\""),
             (Edm::Binary, Value::Bytes(vec![0, 0xAB]), "\"00AB\""),
             (Edm::String, Value::Null, "null"),

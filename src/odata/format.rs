@@ -25,6 +25,8 @@ use crate::model::page::{Expanded, Page};
 use crate::model::query::Expand;
 use crate::model::schema::{EntityType, Navigation, Property, Schema, SetId, Type, TypeId};
 
+pub use super::context::{Context, LinksContext};
+
 /// How much metadata a JSON light answer has (CON-24, JL-20..23); other formats ignore it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Metadata {
@@ -78,98 +80,17 @@ impl Render<'_> {
         out.extend_from_slice(set.name.as_bytes());
     }
 
-    fn write_type_name(&self, ty: &EntityType, out: &mut Vec<u8>) {
+    /// A type's qualified name.
+    pub fn write_type_name(&self, ty: &EntityType, out: &mut Vec<u8>) {
         out.extend_from_slice(ty.namespace.as_bytes());
         out.push(b'.');
         out.extend_from_slice(ty.name.as_bytes());
     }
 
-    fn write_metadata_url(&self, out: &mut Vec<u8>) {
+    /// The URL of `$metadata`.
+    pub fn write_metadata_url(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(self.root.as_bytes());
         out.extend_from_slice(b"$metadata");
-    }
-}
-
-/// What the context URL of a feed or an entity says (JL-2, JL-3, JL-4).
-#[derive(Debug, Clone, Copy)]
-pub struct Context<'a> {
-    /// The set of the entities: after a navigation the target's, not that of the path's beginning (JL-4).
-    pub set: Option<SetId>,
-    /// The type that the path ends in, after casts. When it is not the set's own type the fragment names it.
-    pub ty: TypeId,
-    /// One entity: `/@Element`.
-    pub single: bool,
-    /// `$select` as sent (SEL-9): `Shape::select_text`.
-    pub select: Option<&'a str>,
-}
-
-impl Context<'_> {
-    /// Writes the context URL: `<root>$metadata#Set/NS.Type/@Element&$select=A,B`.
-    pub fn write(&self, render: &Render<'_>, out: &mut Vec<u8>) {
-        let ty = &render.schema.types[self.ty];
-        render.write_metadata_url(out);
-        out.push(b'#');
-        match self.set {
-            Some(set) => {
-                render.write_set_name(set, out);
-                if render.schema.sets[set].entity_type != self.ty {
-                    out.push(b'/');
-                    render.write_type_name(ty, out);
-                }
-                if self.single {
-                    out.extend_from_slice(b"/@Element");
-                }
-            }
-            // Entities without a set are values of their type (JL-6).
-            None if self.single => render.write_type_name(ty, out),
-            None => {
-                out.extend_from_slice(b"Collection(");
-                render.write_type_name(ty, out);
-                out.push(b')');
-            }
-        }
-        if let Some(select) = self.select {
-            out.extend_from_slice(b"&$select=");
-            out.extend_from_slice(select.as_bytes());
-        }
-    }
-}
-
-/// What the context URL of `$links` says (JL-5).
-#[derive(Debug, Clone, Copy)]
-pub struct LinksContext<'a> {
-    /// The set of the entity whose links they are.
-    pub set: SetId,
-    /// The navigation's name.
-    pub navigation: &'a str,
-    /// At most one link, written without an array.
-    pub single: bool,
-    /// One link of a collection, by its key: `/@Element`.
-    pub element: bool,
-}
-
-impl LinksContext<'_> {
-    /// Writes the context URL: `<root>$metadata#Set/$links/Nav`.
-    pub fn write(&self, render: &Render<'_>, out: &mut Vec<u8>) {
-        render.write_metadata_url(out);
-        out.push(b'#');
-        render.write_set_name(self.set, out);
-        out.extend_from_slice(b"/$links/");
-        out.extend_from_slice(self.navigation.as_bytes());
-        if self.element {
-            out.extend_from_slice(b"/@Element");
-        }
-    }
-}
-
-/// Writes the context URL of a value (JL-6): `#Edm.Int32`, `#NS.Complex`, `#Collection(Edm.String)`, and `#Edm.Null` for null.
-pub fn write_value_context(render: &Render<'_>, ty: &Type, is_null: bool, out: &mut Vec<u8>) {
-    render.write_metadata_url(out);
-    out.push(b'#');
-    if is_null {
-        out.extend_from_slice(b"Edm.Null");
-    } else {
-        out.extend_from_slice(render.schema.type_name(ty).as_bytes());
     }
 }
 
@@ -277,7 +198,7 @@ impl<'a> Entity<'a> {
     pub fn write_path(&self, out: &mut Vec<u8>) {
         if let Some(set) = self.set() {
             self.render.write_set_name(set, out);
-            url::write_key(self.entity_type(), |property| self.cell(property), out);
+            url::write_key(self.render.schema, self.ty, &mut |property| self.cell(property), out);
         }
     }
 
@@ -464,7 +385,8 @@ impl TypePlan {
         let of = &schema.types[ty];
         let shown = |stream: bool| {
             let properties = of.properties.iter().enumerate();
-            let chosen = properties.filter(|(_, property)| (property.ty == Type::Primitive(Edm::Stream)) == stream && shape.shows(&property.name));
+            let chosen =
+                properties.filter(|(_, property)| (property.ty == Type::Primitive(Edm::Stream)) == stream && shape.shows(&property.name));
             chosen.map(|(index, _)| index).collect()
         };
         let inline: Vec<usize> = (0..shape.expand.len().min(page.expanded.len()))
@@ -498,11 +420,15 @@ fn next_inner(entity: &Entity<'_>, navigation: &Navigation, expand: &Expand, exp
     out.push(b'/');
     out.extend_from_slice(navigation.name.as_bytes());
     let (chosen, inner) = select::expand_text(render.schema, &expand.shape);
-    let options = [("?$skiptoken=", Some(token)), ("&$select=", chosen.as_deref()), ("&$expand=", inner.as_deref())];
+    let options = [
+        ("?$skiptoken=", Some(token)),
+        ("&$select=", chosen.as_deref()),
+        ("&$expand=", inner.as_deref()),
+    ];
     for (name, value) in options {
         if let Some(value) = value {
             out.extend_from_slice(name.as_bytes());
-            etag::percent_encode(value.as_bytes(), b"-._~'(),:@/$*", &mut out);
+            url::encode(value, &mut out);
         }
     }
     Some(text(out))

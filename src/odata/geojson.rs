@@ -56,7 +56,11 @@ impl Wkt<'_> {
             return None;
         }
         let name = self.word();
-        let is_empty = self.text.trim_start().get(..5).is_some_and(|word| word.eq_ignore_ascii_case("empty"));
+        let is_empty = self
+            .text
+            .trim_start()
+            .get(..5)
+            .is_some_and(|word| word.eq_ignore_ascii_case("empty"));
         if is_empty {
             self.word();
         }
@@ -186,10 +190,22 @@ mod tests {
     #[test]
     fn both_ways() {
         let cases = [
-            ("SRID=4326;POINT(142.1 64.5)", r#"{"type":"Point","coordinates":[142.1,64.5],"crs":"#),
-            ("SRID=0;LINESTRING(1.0 1.0, 3.0 3.0)", r#"{"type":"LineString","coordinates":[[1.0,1.0],[3.0,3.0]],"crs":"#),
-            ("SRID=0;POLYGON((0.0 0.0, 1.0 0.0, 0.0 0.0))", r#"{"type":"Polygon","coordinates":[[[0.0,0.0],[1.0,0.0],[0.0,0.0]]],"crs":"#),
-            ("SRID=0;MULTIPOINT((0.5 0.0), (1.5 0.0))", r#"{"type":"MultiPoint","coordinates":[[0.5,0.0],[1.5,0.0]],"crs":"#),
+            (
+                "SRID=4326;POINT(142.1 64.5)",
+                r#"{"type":"Point","coordinates":[142.1,64.5],"crs":"#,
+            ),
+            (
+                "SRID=0;LINESTRING(1.0 1.0, 3.0 3.0)",
+                r#"{"type":"LineString","coordinates":[[1.0,1.0],[3.0,3.0]],"crs":"#,
+            ),
+            (
+                "SRID=0;POLYGON((0.0 0.0, 1.0 0.0, 0.0 0.0))",
+                r#"{"type":"Polygon","coordinates":[[[0.0,0.0],[1.0,0.0],[0.0,0.0]]],"crs":"#,
+            ),
+            (
+                "SRID=0;MULTIPOINT((0.5 0.0), (1.5 0.0))",
+                r#"{"type":"MultiPoint","coordinates":[[0.5,0.0],[1.5,0.0]],"crs":"#,
+            ),
             (
                 "SRID=0;MULTIPOLYGON(((0.0 1.0, 2.0 3.0)))",
                 r#"{"type":"MultiPolygon","coordinates":[[[[0.0,1.0],[2.0,3.0]]]],"crs":"#,
@@ -211,9 +227,15 @@ mod tests {
     #[test]
     fn other_spellings_and_faults() {
         let cases = [
-            ("SRID=0;MultiPoint (1 2, 3 4)", "{\"type\":\"MultiPoint\",\"coordinates\":[[1.0,2.0],[3.0,4.0]],"),
+            (
+                "SRID=0;MultiPoint (1 2, 3 4)",
+                "{\"type\":\"MultiPoint\",\"coordinates\":[[1.0,2.0],[3.0,4.0]],",
+            ),
             ("SRID=0;POINT EMPTY", "{\"type\":\"Point\",\"coordinates\":[],"),
-            ("SRID=0;GEOMETRYCOLLECTION EMPTY", "{\"type\":\"GeometryCollection\",\"geometries\":[],"),
+            (
+                "SRID=0;GEOMETRYCOLLECTION EMPTY",
+                "{\"type\":\"GeometryCollection\",\"geometries\":[],",
+            ),
             ("SRID=0;POINT(1 x)", "null"),
             ("SRID=0;POINT(1 2", "null"),
             ("SRID=0;POINT(1 2) y", "null"),

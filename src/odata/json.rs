@@ -1,7 +1,8 @@
 //! JSON light, writing (JL-1..JL-28): one `Vec<u8>` that grows, nothing allocated for a cell.
 
 use super::canonical;
-use super::format::{Context, Entity, Feed, Inline, LinksContext, Metadata, Render, Sink, write_value_context};
+use super::context::{Context, LinksContext, write_value_context};
+use super::format::{Entity, Feed, Inline, Metadata, Render, Sink};
 use super::geojson;
 use super::json_tree::{self, Json};
 use crate::model::edm::{Cell, Edm};
@@ -34,6 +35,7 @@ impl<'a> JsonLight<'a> {
 
     /// Begins the member `<name><suffix>`; names of the schema are identifiers and need no escape.
     fn annotation(&mut self, name: &str, suffix: &str) {
+        self.out.reserve(name.len() + suffix.len() + 4);
         comma(&mut self.out);
         self.out.push(b'"');
         self.out.extend_from_slice(name.as_bytes());
@@ -353,6 +355,10 @@ pub fn write_string(value: &str, out: &mut Vec<u8>) {
 
 fn write_escaped(bytes: &[u8], out: &mut Vec<u8>) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
+    // Without an early exit the compiler looks at many bytes at once; almost all text ends here.
+    if !bytes.iter().fold(false, |found, &byte| found | needs_escape(byte)) {
+        return out.extend_from_slice(bytes);
+    }
     let mut rest = bytes;
     while let Some(at) = rest.iter().position(|&byte| needs_escape(byte)) {
         out.extend_from_slice(&rest[..at]);
@@ -362,14 +368,7 @@ fn write_escaped(bytes: &[u8], out: &mut Vec<u8>) {
             b'\n' => out.extend_from_slice(b"\\n"),
             b'\r' => out.extend_from_slice(b"\\r"),
             b'\t' => out.extend_from_slice(b"\\t"),
-            byte => out.extend_from_slice(&[
-                b'\\',
-                b'u',
-                b'0',
-                b'0',
-                HEX[usize::from(byte >> 4)],
-                HEX[usize::from(byte & 15)],
-            ]),
+            byte => out.extend_from_slice(&[b'\\', b'u', b'0', b'0', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]),
         }
         rest = &rest[at + 1..];
     }
@@ -426,3 +425,6 @@ fn write_members(schema: &Schema, ty: &Type, json: &Json<'_>, full: bool, out: &
         write_canonical(schema, &property.ty, json, full, out);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -274,7 +274,11 @@ impl<'a> Reader<'a> {
         let digits = self.text.as_bytes().get(self.at..self.at + 4).unwrap_or_default();
         let all = digits.len() == 4 && digits.iter().all(u8::is_ascii_hexdigit);
         let code = all
-            .then(|| digits.iter().fold(0, |code, digit| code * 16 + (*digit as char).to_digit(16).unwrap_or(0)))
+            .then(|| {
+                digits
+                    .iter()
+                    .fold(0, |code, digit| code * 16 + (*digit as char).to_digit(16).unwrap_or(0))
+            })
             .ok_or_else(|| self.fault("Four hexadecimal digits are expected here."))?;
         self.at += 4;
         Ok(code)
@@ -302,7 +306,10 @@ mod tests {
             ("[ ]", Json::Array(vec![])),
             ("[1,[]]", Json::Array(vec![Json::Number("1"), Json::Array(vec![])])),
             ("{ }", Json::Object(vec![])),
-            (r#"{"a" : 1 , "":null}"#, Json::Object(vec![("a".into(), Json::Number("1")), ("".into(), Json::Null)])),
+            (
+                r#"{"a" : 1 , "":null}"#,
+                Json::Object(vec![("a".into(), Json::Number("1")), ("".into(), Json::Null)]),
+            ),
         ];
         for (input, expected) in cases {
             assert_eq!(parse(input.as_bytes()).unwrap(), expected, "{input}");
@@ -339,7 +346,12 @@ mod tests {
         ];
         for (input, position) in cases {
             let fault = parse(input).unwrap_err();
-            assert_eq!((fault.kind.code, fault.position), ("bad_body", Some(*position)), "{}", input.escape_ascii());
+            assert_eq!(
+                (fault.kind.code, fault.position),
+                ("bad_body", Some(*position)),
+                "{}",
+                input.escape_ascii()
+            );
         }
     }
 

@@ -137,7 +137,7 @@ const TEXTS: &[(Edm, &str, Option<&str>)] = &[
 fn written(write: fn(Edm, Cell<'_>, &mut Vec<u8>), edm: Edm, cell: Cell<'_>) -> String {
     let mut out = Vec::new();
     write(edm, cell, &mut out);
-    String::from_utf8(out).unwrap()
+    String::from_utf8(out).expect("UTF-8")
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn texts_are_read_and_written_again() {
 fn what_is_written_can_be_read() {
     for &(edm, text, _) in TEXTS {
         if let Some(value) = parse(edm, text) {
-            let again = parse(edm, &written(write, edm, value.cell())).unwrap();
+            let again = parse(edm, &written(write, edm, value.cell())).expect("written by us");
             assert_eq!(format!("{again:?}"), format!("{value:?}"), "{edm} {text:?}");
         }
     }
@@ -223,7 +223,7 @@ fn literals() {
         (Edm::GeometryPoint, "SRID=0;POINT (1 2)", "geometry'SRID=0;POINT (1 2)'"),
     ];
     for &(edm, text, literal) in table {
-        assert_eq!(written(write_literal, edm, parse(edm, text).unwrap().cell()), literal);
+        assert_eq!(written(write_literal, edm, parse(edm, text).expect(text).cell()), literal);
     }
     assert_eq!(written(write_literal, Edm::String, Cell::Null), "null");
     assert_eq!(written(write, Edm::String, Cell::Null), "");

@@ -1,0 +1,152 @@
+//! The table: Markdown, to be pasted.
+
+use std::fmt::Write as _;
+
+use crate::cases::Case;
+use crate::measure::{CONNECTIONS, Figures, Walk};
+use crate::options::Options;
+
+/// Servers of a case, in the order of `main::start_all`.
+const NAMES: [&str; 4] = [
+    "bare handler, constant body",
+    "hand-written, SQLite",
+    "Odonata, SQLite",
+    "Odonata, PostgreSQL",
+];
+
+/// What was found out so far.
+pub struct Report {
+    rows: u64,
+    rounds: usize,
+    notes: Vec<String>,
+    cases: Vec<(&'static str, Vec<Option<Figures>>)>,
+    /// The walk over the whole set.
+    pub walk: Option<Walk>,
+    /// Requests a second and median microseconds of the debug build.
+    pub debug: Option<(f64, f64)>,
+}
+
+impl Report {
+    /// Nothing found out yet.
+    pub fn new(options: &Options) -> Report {
+        Report {
+            rows: options.rows,
+            rounds: options.rounds,
+            notes: Vec::new(),
+            cases: Vec::new(),
+            walk: None,
+            debug: None,
+        }
+    }
+
+    /// A sentence below the table.
+    pub fn note(&mut self, sentence: String) {
+        eprintln!("bench: {sentence}");
+        self.notes.push(sentence);
+    }
+
+    /// The figures of a case.
+    pub fn add(&mut self, case: &Case, figures: Vec<Option<Figures>>) {
+        for (name, figures) in NAMES.iter().zip(&figures) {
+            if let Some(figures) = figures {
+                eprintln!("bench:   {name}: {:.0}/s, {:.0} us CPU", figures.per_second, figures.cpu);
+            }
+        }
+        self.cases.push((case.name, figures));
+    }
+
+    /// Everything, as Markdown.
+    pub fn markdown(&self) -> String {
+        let mut out = String::new();
+        self.write(&mut out).unwrap_or_default();
+        out
+    }
+
+    fn write(&self, out: &mut String) -> std::fmt::Result {
+        let cores = std::thread::available_parallelism().map_or(0, usize::from);
+        writeln!(
+            out,
+            "{} rows, {cores} cores shared with the load generator, {CONNECTIONS} connections, medians of {} interleaved rounds.\n",
+            self.rows, self.rounds
+        )?;
+        writeln!(
+            out,
+            "| request | server | requests/s | of bare | of hand-written | p50 µs | p99 µs | CPU µs/request | times bare | times hand-written | peak MiB |"
+        )?;
+        writeln!(out, "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|")?;
+        for (case, all) in &self.cases {
+            let bare = all.first().and_then(Option::as_ref);
+            let hand = all.get(1).and_then(Option::as_ref);
+            for (name, figures) in NAMES.iter().zip(all) {
+                let Some(figures) = figures else { continue };
+                let speed = |other: Option<&Figures>| ratio(figures.per_second, other.map(|other| other.per_second), true);
+                let cost = |other: Option<&Figures>| ratio(figures.cpu, other.map(|other| other.cpu), false);
+                let database = figures.database_cpu.map_or(String::new(), |cpu| format!(" + {cpu:.0}"));
+                writeln!(
+                    out,
+                    "| {case} | {name}{} | {:.0} | {} | {} | {:.0} | {:.0} | {:.0}{database} | {} | {} | {:.0} |",
+                    if figures.failures > 0 {
+                        format!(" ({} FAILED)", figures.failures)
+                    } else {
+                        String::new()
+                    },
+                    figures.per_second,
+                    speed(bare),
+                    speed(hand),
+                    figures.p50,
+                    figures.p99,
+                    figures.cpu,
+                    cost(bare),
+                    cost(hand),
+                    figures.memory
+                )?;
+            }
+        }
+        self.write_notes(out)
+    }
+
+    fn write_notes(&self, out: &mut String) -> std::fmt::Result {
+        writeln!(out)?;
+        writeln!(
+            out,
+            "- CPU is user and system time of the server's process; after the +, that of the database's processes."
+        )?;
+        writeln!(
+            out,
+            "- The bare handler answers with Odonata's own bytes, without credentials. The hand-written program has one cached statement \
+             for each request, a connection for each worker, and writes into one group commit with `synchronous=FULL`; it checks no credentials."
+        )?;
+        if let Some(walk) = &self.walk {
+            writeln!(
+                out,
+                "- Whole set by next links, one connection: {} rows on {} pages in {:.1} s ({:.0} rows/s); peak memory {:.1} MiB before, \
+                 {:.1} MiB after a tenth, {:.1} MiB at the end.",
+                walk.rows,
+                walk.pages,
+                walk.seconds,
+                walk.rows as f64 / walk.seconds,
+                walk.memory[0],
+                walk.memory[1],
+                walk.memory[2]
+            )?;
+        }
+        if let Some((per_second, p50)) = self.debug {
+            writeln!(
+                out,
+                "- Debug build, single key, SQLite: {per_second:.0} requests/s, {p50:.0} µs at the median."
+            )?;
+        }
+        for note in &self.notes {
+            writeln!(out, "- {note}")?;
+        }
+        Ok(())
+    }
+}
+
+fn ratio(figure: f64, of: Option<f64>, percent: bool) -> String {
+    match of {
+        Some(of) if of > 0.0 && percent => format!("{:.0} %", figure / of * 100.0),
+        Some(of) if of > 0.0 => format!("{:.1}", figure / of),
+        _ => String::new(),
+    }
+}

@@ -1,0 +1,185 @@
+//! Functions (FLT-50…FLT-65), `isof` and `cast` (FLT-61, FLT-62).
+
+use super::compare::{as_decimal, convert};
+use super::{Binder, Bound, Operand, logic, not, truth};
+use crate::model::edm::{Class, Edm, Value};
+use crate::model::expr::{Expr, Op};
+use crate::model::fault::Outcome;
+use crate::model::function::{Function, overloads};
+use crate::model::schema::{ComplexId, TypeId};
+use crate::odata::filter::{Node, Syntax};
+use crate::odata::literal::natural;
+
+/// A type that `isof` or `cast` names.
+enum Named {
+    Primitive(Edm),
+    Entity(TypeId),
+    Complex(ComplexId),
+}
+
+impl Binder<'_> {
+    pub(super) fn call<'n>(&mut self, at: usize, name: &str, arguments: &'n [Node<'n>]) -> Outcome<Operand<'n>> {
+        if matches!(name, "isof" | "cast") {
+            return self.type_call(at, name, arguments);
+        }
+        if overloads(name).next().is_none() {
+            return Err(self.fault(at, format!("There is no function `{name}`")));
+        }
+        let operands = arguments.iter().map(|node| self.bind(node)).collect::<Outcome<Vec<_>>>()?;
+        let costs = overloads(name).filter_map(|function| Some((cost(function, &operands)?, function)));
+        // The first of the cheapest ones.
+        let Some((_, function)) = costs.min_by_key(|(cost, _)| *cost) else {
+            return Err(self.no_overload(at, name, &operands));
+        };
+        let mut guards = Vec::new();
+        let mut converted = Vec::with_capacity(operands.len());
+        for (operand, &edm) in operands.into_iter().zip(function.arguments) {
+            let Operand::Value(mut bound) = operand else {
+                // FLT-36, FLT-64
+                return Ok(Operand::null(function.result));
+            };
+            guards.append(&mut bound.guards);
+            converted.push(convert(bound, edm));
+        }
+        Ok(Operand::value(Expr::Call(function, converted), function.result, guards))
+    }
+
+    fn no_overload(&self, at: usize, name: &str, operands: &[Operand<'_>]) -> crate::model::fault::Fault {
+        let given: Vec<String> = operands.iter().map(|operand| self.describe(operand)).collect();
+        let taken: Vec<String> = overloads(name)
+            .map(|function| {
+                let arguments: Vec<String> = function.arguments.iter().map(Edm::to_string).collect();
+                format!("({})", arguments.join(", "))
+            })
+            .collect();
+        self.fault(at, format!("`{name}` takes {}, not ({})", taken.join(" or "), given.join(", ")))
+    }
+
+    fn type_call<'n>(&mut self, at: usize, name: &str, arguments: &'n [Node<'n>]) -> Outcome<Operand<'n>> {
+        let (subject, ty) = match arguments {
+            [ty] => (Operand::Entity(self.root()), ty),
+            [subject, ty] => (self.bind(subject)?, ty),
+            _ => return Err(self.fault(at, format!("`{name}` takes a type, or an expression and a type"))),
+        };
+        let Some(type_text) = type_text(ty) else {
+            return Err(self.fault(ty.at, "Expected the name of a type"));
+        };
+        let Some(named) = self.named(&type_text) else {
+            return Err(self.fault(ty.at, format!("There is no type `{type_text}`")));
+        };
+        match name {
+            "isof" => self.isof(at, subject, &named).map(Operand::boolean),
+            _ => self.cast_call(at, subject, &named, &type_text),
+        }
+    }
+
+    fn named(&self, name: &str) -> Option<Named> {
+        if let Some(edm) = name.strip_prefix("Edm.").and_then(Edm::from_name) {
+            return Some(Named::Primitive(edm));
+        }
+        let complex = || self.schema.complex.iter().position(|ty| ty.qualified() == name);
+        let entity = self.schema.find_type(name).map(Named::Entity);
+        entity.or_else(|| complex().map(Named::Complex))
+    }
+
+    /// False for null, and for what can never be of the type.
+    fn isof(&self, at: usize, subject: Operand<'_>, named: &Named) -> Outcome<Expr> {
+        let there = |expr| not(Expr::IsNull(Box::new(expr)));
+        Ok(match (subject, named) {
+            (Operand::Entity(mut entity), &Named::Entity(ty)) => {
+                if self.schema.is_a(ty, entity.ty) {
+                    entity.ty = ty;
+                } else if !self.schema.is_a(entity.ty, ty) {
+                    return Ok(truth(false));
+                }
+                self.present(&entity).unwrap_or(truth(true))
+            }
+            (Operand::Value(bound), &Named::Primitive(edm)) if edm == bound.edm => {
+                let guards = bound.guards.iter();
+                guards.rfold(there(bound.expr), |expr, guard| logic(Op::And, guard.expr(), expr))
+            }
+            (Operand::Complex(mut place, own), &Named::Complex(id)) if own == id => {
+                let guards = std::mem::take(&mut place.guards);
+                let expr = there(place.member(None));
+                guards.iter().rfold(expr, |expr, guard| logic(Op::And, guard.expr(), expr))
+            }
+            (Operand::Entities { .. } | Operand::Collection(..), _) => {
+                return Err(self.fault(at, "`isof` does not take a collection"));
+            }
+            _ => truth(false),
+        })
+    }
+
+    fn cast_call<'n>(&self, at: usize, subject: Operand<'n>, named: &Named, name: &str) -> Outcome<Operand<'n>> {
+        match (subject, named) {
+            (Operand::Entity(entity), Named::Entity(_)) => self.cast(entity, name, at).map(Operand::Entity),
+            (Operand::Null | Operand::Absent, &Named::Primitive(edm)) => Ok(Operand::null(edm)),
+            (Operand::Value(bound), &Named::Primitive(edm)) if edm == bound.edm => Ok(Operand::Value(bound)),
+            (Operand::Value(bound), &Named::Primitive(edm)) if edm.class() != Class::Opaque => {
+                if !is_convertible(bound.edm, edm) {
+                    return Ok(Operand::null(edm));
+                }
+                let expr = Expr::Cast(Box::new(bound.expr), edm);
+                Ok(Operand::value(expr, edm, bound.guards))
+            }
+            (subject, _) => {
+                let what = self.describe(&subject);
+                Err(self.fault(at, format!("`cast` does not make {name} of {what}")))
+            }
+        }
+    }
+}
+
+/// `'NS.T'` or `NS.T` (FLT-61).
+fn type_text(node: &Node<'_>) -> Option<String> {
+    match &node.syntax {
+        Syntax::Literal(literal) => match natural(literal)? {
+            (Edm::String, Value::Text(text)) => Some(text),
+            _ => None,
+        },
+        Syntax::Path(path) => match (&path.root, path.segments.as_slice()) {
+            (None, [segment]) if segment.name.contains('.') => Some(segment.name.to_owned()),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// How far the arguments are from an overload; none if it does not take them.
+fn cost(function: &Function, operands: &[Operand<'_>]) -> Option<usize> {
+    if function.arguments.len() != operands.len() {
+        return None;
+    }
+    let costs = operands.iter().zip(function.arguments).map(|(operand, &edm)| match operand {
+        Operand::Null | Operand::Absent => Some(0),
+        Operand::Value(bound) => distance(bound, edm),
+        _ => None,
+    });
+    costs.sum()
+}
+
+fn distance(bound: &Bound<'_>, to: Edm) -> Option<usize> {
+    if bound.edm == to {
+        return Some(0);
+    }
+    match (bound.edm.class(), to.class()) {
+        (Class::Integer, Class::Integer) if bound.edm < to => Some(1),
+        (Class::Integer, Class::Float) => Some(2),
+        (Class::Integer, Class::Decimal) => Some(3),
+        (Class::Float, Class::Float) if bound.edm < to => Some(1),
+        // FLT-42
+        (Class::Float, Class::Decimal) => as_decimal(bound.literal).then_some(4),
+        _ => None,
+    }
+}
+
+/// Whether values of a type can be made of another's at all; what cannot is null (FLT-62).
+fn is_convertible(from: Edm, to: Edm) -> bool {
+    let plain = |edm: Edm| !matches!(edm.class(), Class::Opaque | Class::Equatable);
+    let moment = |edm| matches!(edm, Edm::DateTime | Edm::DateTimeOffset);
+    from == to
+        || (from.is_numeric() && to.is_numeric())
+        || (plain(from) && to == Edm::String)
+        || (from == Edm::String && plain(to))
+        || (moment(from) && moment(to))
+}

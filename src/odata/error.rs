@@ -1,0 +1,118 @@
+//! Bodies of errors: JSON light (JL-14) and XML (ATM-33). Position and property of a fault stand in `innererror`, where clients that do
+//! not know them pass over them.
+
+use super::accept::Syntax;
+use super::json::write_string;
+use crate::model::fault::Fault;
+
+/// The beginning of an XML document.
+pub(super) const XML_HEAD: &[u8] = b"<?xml version=\"1.0\" encoding=\"utf-8\"?>";
+
+/// Writes the body of an error: XML for [`Syntax::Xml`], else JSON. The media type is that of the negotiated choice
+/// ([`accept::for_error`](super::accept::for_error)).
+pub fn write(fault: &Fault, syntax: Syntax) -> Vec<u8> {
+    match syntax {
+        Syntax::Xml => xml(fault),
+        _ => json(fault),
+    }
+}
+
+fn json(fault: &Fault) -> Vec<u8> {
+    let mut out = b"{\"odata.error\":{\"code\":".to_vec();
+    write_string(fault.kind.code, &mut out);
+    out.extend_from_slice(b",\"message\":{\"lang\":\"en-US\",\"value\":");
+    write_string(&fault.message, &mut out);
+    out.push(b'}');
+    let position = fault.position.map(|position| format!("\"position\":{position}"));
+    let property = fault.property.as_deref().map(|property| {
+        let mut member = b"\"property\":".to_vec();
+        write_string(property, &mut member);
+        String::from_utf8(member).unwrap_or_default()
+    });
+    let inner: Vec<String> = position.into_iter().chain(property).collect();
+    if !inner.is_empty() {
+        out.extend_from_slice(format!(",\"innererror\":{{{}}}", inner.join(",")).as_bytes());
+    }
+    out.extend_from_slice(b"}}");
+    out
+}
+
+fn xml(fault: &Fault) -> Vec<u8> {
+    let mut out = XML_HEAD.to_vec();
+    out.extend_from_slice(b"<m:error xmlns:m=\"http://schemas.microsoft.com/ado/2007/08/dataservices/metadata\"><m:code>");
+    write_xml_text(fault.kind.code, &mut out);
+    out.extend_from_slice(b"</m:code><m:message xml:lang=\"en-US\">");
+    write_xml_text(&fault.message, &mut out);
+    out.extend_from_slice(b"</m:message>");
+    if fault.position.is_some() || fault.property.is_some() {
+        out.extend_from_slice(b"<m:innererror>");
+        if let Some(position) = fault.position {
+            out.extend_from_slice(format!("<m:position>{position}</m:position>").as_bytes());
+        }
+        if let Some(property) = &fault.property {
+            out.extend_from_slice(b"<m:property>");
+            write_xml_text(property, &mut out);
+            out.extend_from_slice(b"</m:property>");
+        }
+        out.extend_from_slice(b"</m:innererror>");
+    }
+    out.extend_from_slice(b"</m:error>");
+    out
+}
+
+/// Writes text into XML content or an attribute in double quotes; characters that XML cannot carry are left out (PRM-7).
+pub(super) fn write_xml_text(text: &str, out: &mut Vec<u8>) {
+    for c in text.chars() {
+        match c {
+            '<' => out.extend_from_slice(b"&lt;"),
+            '>' => out.extend_from_slice(b"&gt;"),
+            '&' => out.extend_from_slice(b"&amp;"),
+            '"' => out.extend_from_slice(b"&quot;"),
+            '\r' => out.extend_from_slice(b"&#xD;"),
+            '\t' | '\n' => out.push(c as u8),
+            '\u{0}'..='\u{1F}' | '\u{FFFE}' | '\u{FFFF}' => {}
+            c => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::fault;
+
+    #[test]
+    fn bodies() {
+        let plain = || Fault::new(&fault::NOT_FOUND, "There is no \"x\" & <y>\u{1}.");
+        let cases = [
+            (
+                plain(),
+                r#"{"odata.error":{"code":"not_found","message":{"lang":"en-US","value":"There is no \"x\" & <y>\u0001."}}}"#,
+                "<m:code>not_found</m:code><m:message xml:lang=\"en-US\">There is no &quot;x&quot; &amp; &lt;y&gt;.</m:message></m:error>",
+            ),
+            (
+                Fault::new(&fault::BAD_VALUE, "No.").at(8).of("Name"),
+                r#"{"odata.error":{"code":"bad_value","message":{"lang":"en-US","value":"No."},"innererror":{"position":8,"property":"Name"}}}"#,
+                "<m:message xml:lang=\"en-US\">No.</m:message><m:innererror><m:position>8</m:position><m:property>Name</m:property></m:innererror></m:error>",
+            ),
+            (
+                Fault::new(&fault::BAD_VALUE, "No.").of("a\"b"),
+                r#"{"odata.error":{"code":"bad_value","message":{"lang":"en-US","value":"No."},"innererror":{"property":"a\"b"}}}"#,
+                "<m:innererror><m:property>a&quot;b</m:property></m:innererror></m:error>",
+            ),
+        ];
+        for (fault, json, xml) in cases {
+            assert_eq!(String::from_utf8(write(&fault, Syntax::Json)).unwrap(), json);
+            let written = String::from_utf8(write(&fault, Syntax::Xml)).unwrap();
+            assert!(written.starts_with("<?xml") && written.ends_with(xml), "{written}");
+        }
+    }
+
+    #[test]
+    fn an_internal_cause_stays_inside() {
+        for syntax in [Syntax::Json, Syntax::Xml] {
+            let body = String::from_utf8(write(&Fault::internal("secret path"), syntax)).unwrap();
+            assert!(body.contains("could not complete") && !body.contains("secret"), "{body}");
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! JSON light, reading (JL-30..JL-39, PRM-20..PRM-24): bodies of entities, properties and links, and checks of values that other
+//! readers share.
+
+use std::borrow::Cow;
+
+use super::canonical;
+use super::geojson;
+use super::json_tree::{self, Json};
+use crate::model::edm::{Edm, Value};
+use crate::model::fault::{self, Fault, Outcome};
+use crate::model::schema::{ComplexId, EntityType, Facets, Property, Schema, Type, TypeId};
+use crate::model::target::Body;
+use crate::model::text;
+
+/// Reads an entity. `ty` is the declared type, `odata.type` in the body may name one that derives from it (JL-31).
+///
+/// Left out of the result: annotations (JL-27, JL-39), members that the server owns, null for a write-only property (answers show null
+/// for it, and clients send whole answers back). Faults are 400: `bad_body` with a position, `unknown_property` (JL-34) and `bad_value`
+/// with the property's name. Whether required members are there is the engine's question.
+pub fn read_entity(schema: &Schema, ty: TypeId, body: &[u8]) -> Outcome<Body> {
+    let json = json_tree::parse(body)?;
+    let Json::Object(members) = &json else {
+        return Err(bad_body("The body must be a JSON object with the entity's properties."));
+    };
+    let ty = entity_type(schema, ty, json.member("odata.type"))?;
+    let of = &schema.types[ty];
+    let mut values = Vec::new();
+    for (name, json) in members {
+        if let Some(property) = of.property(name) {
+            let declared = &of.properties[property];
+            let is_echo = declared.write_only && *json == Json::Null;
+            if !declared.read_only && !declared.generated && declared.is_structural() && !is_echo {
+                values.push((property, read_property_value(schema, declared, json)?));
+            }
+        } else if of.navigation(name).is_some() {
+            navigation(name, json)?;
+        } else if let Some((navigation, "odata.bind")) = name.split_once('@') {
+            return Err(bad_body("Binding to other entities is not supported yet: set the foreign key, or use $links.").of(navigation));
+        } else if !is_annotation(name) {
+            return Err(unknown(of, name));
+        }
+    }
+    Ok(Body { ty, values })
+}
+
+/// Reads the body of a property (JL-37): `{"value":…}`, `{"odata.null":true}`, or a complex value's members.
+pub fn read_property(schema: &Schema, property: &Property, body: &[u8]) -> Outcome<Value> {
+    let json = json_tree::parse(body)?;
+    let is_null = json.member("odata.null") == Some(&Json::Boolean(true));
+    match (&property.ty, json.member("value")) {
+        _ if is_null => read_property_value(schema, property, &Json::Null),
+        // A complex type may have a member `value` of its own.
+        (Type::Complex(id), value) if value.is_none() || schema.complex[*id].property("value").is_some() => {
+            read_property_value(schema, property, &json)
+        }
+        (_, Some(value)) => read_property_value(schema, property, value),
+        _ => Err(bad_body("The body must be a JSON object with the member `value`.")),
+    }
+}
+
+/// Reads the body of a link (JL-38): the URL in `{"url":"…"}`.
+pub fn read_link(body: &[u8]) -> Outcome<String> {
+    match json_tree::parse(body)?.member("url") {
+        Some(Json::String(url)) => Ok(url.to_string()),
+        _ => Err(bad_body("The body must be a JSON object with the member `url`.")),
+    }
+}
+
+/// Reads a property's value: type, null and facets are checked.
+pub fn read_property_value(schema: &Schema, property: &Property, json: &Json<'_>) -> Outcome<Value> {
+    if *json == Json::Null && !property.nullable {
+        return Err(bad_value(&property.name, "must not be null"));
+    }
+    let value = read_value(schema, &property.ty, &property.facets, &property.name, json)?;
+    // Complex values and collections have been checked member by member.
+    if property.ty.primitive().is_some() {
+        check_facets(property, &value)?;
+    }
+    Ok(value)
+}
+
+/// Reads a value of a type into canonical content; `name` is for faults, `facets` hold for a collection's items. The depth is that of
+/// `json`, which its parser bounds.
+pub fn read_value(schema: &Schema, ty: &Type, facets: &Facets, name: &str, json: &Json<'_>) -> Outcome<Value> {
+    match (ty, json) {
+        (_, Json::Null) => Ok(Value::Null),
+        (Type::Primitive(edm), json) => {
+            read_primitive(*edm, facets, json).ok_or_else(|| bad_value(name, format!("takes a value of {edm}")))
+        }
+        (Type::Complex(id), Json::Object(members)) => read_complex(schema, *id, members, name),
+        (Type::Collection(item), Json::Array(items)) => {
+            let mut out = b"[".to_vec();
+            for (index, json) in items.iter().enumerate() {
+                if index > 0 {
+                    out.push(b',');
+                }
+                let value = read_value(schema, item, facets, name, json)?;
+                if value.is_null() {
+                    return Err(bad_value(name, "is a collection, whose items must not be null"));
+                }
+                if let Some(edm) = item.primitive() {
+                    check(edm, facets, name, &value)?;
+                }
+                write_canonical(item, &value, &mut out);
+            }
+            out.push(b']');
+            canonical_text(out)
+        }
+        _ => Err(bad_value(name, format!("takes a value of {}", schema.type_name(ty)))),
+    }
+}
+
+fn read_complex(schema: &Schema, id: ComplexId, members: &[(Cow<'_, str>, Json<'_>)], name: &str) -> Outcome<Value> {
+    let ty = &schema.complex[id];
+    if let Some((name, _)) = members.iter().find(|(name, _)| ty.property(name).is_none() && !is_annotation(name)) {
+        let message = format!("The type {} has no property `{name}`.", ty.qualified());
+        return Err(Fault::new(&fault::UNKNOWN_PROPERTY, message).of(name.to_string()));
+    }
+    let mut out = b"{".to_vec();
+    for property in &ty.properties {
+        let Some((_, json)) = members.iter().find(|(member, _)| *member == property.name) else {
+            continue;
+        };
+        let value = read_property_value(schema, property, json).map_err(|fault| {
+            let inner = fault.property.clone().unwrap_or_default();
+            fault.of(format!("{name}/{inner}"))
+        })?;
+        if out.len() > 1 {
+            out.push(b',');
+        }
+        super::json::write_string(&property.name, &mut out);
+        out.push(b':');
+        write_canonical(&property.ty, &value, &mut out);
+    }
+    out.push(b'}');
+    canonical_text(out)
+}
+
+/// Appends a value to canonical JSON: what is complex or a collection is canonical JSON already.
+fn write_canonical(ty: &Type, value: &Value, out: &mut Vec<u8>) {
+    match (ty.primitive(), value) {
+        (None, Value::Text(json)) => out.extend_from_slice(json.as_bytes()),
+        _ => canonical::write(value.cell(), out),
+    }
+}
+
+fn canonical_text(out: Vec<u8>) -> Outcome<Value> {
+    String::from_utf8(out).map(Value::Text).map_err(Fault::internal)
+}
+
+/// A primitive from its wire form (PRM-20..PRM-24, PRM-31): numbers may come as strings; none when it does not fit.
+fn read_primitive(edm: Edm, facets: &Facets, json: &Json<'_>) -> Option<Value> {
+    match (edm, json) {
+        (Edm::Boolean, Json::Boolean(value)) => Some(Value::Boolean(*value)),
+        (edm, Json::Number(token)) if edm.is_numeric() => text::parse(edm, token),
+        (edm, Json::String(text)) => text::parse(edm, text),
+        (edm, Json::Object(_)) if edm.is_spatial() => {
+            let declared = facets.srid.as_deref().and_then(|srid| srid.parse().ok());
+            let default = if edm >= Edm::Geometry { 0 } else { 4326 };
+            text::parse(edm, &geojson::read(json, declared.unwrap_or(default))?)
+        }
+        _ => None,
+    }
+}
+
+/// Checks MaxLength, Precision and Scale of a primitive value: `bad_value` with the property's name. Null is not checked here.
+pub fn check_facets(property: &Property, value: &Value) -> Outcome<()> {
+    match property.ty.primitive() {
+        Some(edm) => check(edm, &property.facets, &property.name, value),
+        None => Ok(()),
+    }
+}
+
+fn check(edm: Edm, facets: &Facets, name: &str, value: &Value) -> Outcome<()> {
+    let max = facets
+        .max_length
+        .flatten()
+        .and_then(|max| usize::try_from(max).ok())
+        .unwrap_or(usize::MAX);
+    match (edm, value) {
+        // Counting characters is only needed when there are more bytes than that.
+        (Edm::String, Value::Text(text)) if text.len() > max && text.chars().count() > max => {
+            Err(bad_value(name, format!("takes at most {max} characters")))
+        }
+        (Edm::Binary, Value::Bytes(bytes)) if bytes.len() > max => Err(bad_value(name, format!("takes at most {max} bytes"))),
+        (Edm::Decimal, Value::Text(text)) => check_decimal(facets, name, text),
+        _ => Ok(()),
+    }
+}
+
+/// Zeros before the first and after the last digit do not count.
+fn check_decimal(facets: &Facets, name: &str, text: &str) -> Outcome<()> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let whole = whole.trim_start_matches(['-', '+', '0']).len();
+    let fraction = fraction.trim_end_matches('0').len();
+    let size = |digits: Option<u32>| digits.and_then(|digits| usize::try_from(digits).ok());
+    let scale = size(facets.scale);
+    if let Some(scale) = scale.filter(|scale| fraction > *scale) {
+        return Err(bad_value(name, format!("takes at most {scale} digits after the point")));
+    }
+    if let Some(precision) = size(facets.precision)
+        && whole + scale.unwrap_or(0).max(fraction) > precision
+    {
+        let whole = precision.saturating_sub(scale.unwrap_or(0));
+        return Err(bad_value(
+            name,
+            format!("takes at most {precision} digits, {whole} of them before the point"),
+        ));
+    }
+    Ok(())
+}
+
+/// The type that the body names, else the declared one (WR-15).
+fn entity_type(schema: &Schema, declared: TypeId, named: Option<&Json<'_>>) -> Outcome<TypeId> {
+    let base = &schema.types[declared];
+    let refuse = |message: String| Err(bad_body(message).of("odata.type"));
+    let ty = match named {
+        None | Some(Json::Null) => declared,
+        Some(Json::String(name)) => match schema.find_type(name.trim_start_matches('#')) {
+            Some(ty) if schema.is_a(ty, declared) => ty,
+            _ => {
+                return refuse(format!(
+                    "`odata.type` must name {} or a type that derives from it.",
+                    base.qualified()
+                ));
+            }
+        },
+        Some(_) => return refuse("`odata.type` must be a string.".to_owned()),
+    };
+    if schema.types[ty].is_abstract {
+        return refuse(format!(
+            "The type {} is abstract: `odata.type` must name a type that derives from it.",
+            schema.types[ty].qualified()
+        ));
+    }
+    Ok(ty)
+}
+
+/// Null and an empty collection say nothing; anything else would be an insert of its own.
+fn navigation(name: &str, json: &Json<'_>) -> Outcome<()> {
+    match json {
+        Json::Null => Ok(()),
+        Json::Array(items) if items.is_empty() => Ok(()),
+        _ => Err(bad_body("Entities inside an entity are not supported yet: send them on their own.").of(name)),
+    }
+}
+
+/// `odata.x`, `Name@odata.x`, `ns.Term`, `#Container.Action`: no property's name has such a character.
+fn is_annotation(name: &str) -> bool {
+    name.contains(['.', '@', '#'])
+}
+
+fn unknown(ty: &EntityType, name: &str) -> Fault {
+    let message = if ty.is_open {
+        format!(
+            "The type {} declares no property `{name}`; others are not supported yet.",
+            ty.qualified()
+        )
+    } else {
+        format!("The type {} has no property `{name}`.", ty.qualified())
+    };
+    Fault::new(&fault::UNKNOWN_PROPERTY, message).of(name)
+}
+
+fn bad_body(message: impl Into<Cow<'static, str>>) -> Fault {
+    Fault::new(&fault::BAD_BODY, message)
+}
+
+fn bad_value(name: &str, what: impl std::fmt::Display) -> Fault {
+    Fault::new(&fault::BAD_VALUE, format!("The property `{name}` {what}.")).of(name)
+}
+
+#[cfg(test)]
+mod tests;
