@@ -1,8 +1,8 @@
 //! `odonata import`: a CSDL document becomes a plugin folder of schema files, in the format of `schema/README.md`.
 //!
 //! What the schema files cannot say is listed in the [`Report`] item by item, and so is everything that the document
-//! does not say and that had to be derived. The rest survives the way there and back: loading the folder and writing
-//! `$metadata` gives the document again, in the newest CSDL namespace.
+//! does not say and that had to be derived. The files are loaded and `$metadata` is written from them before they
+//! reach the disk, so the report has every difference, also those that nobody thought of.
 
 use std::fmt;
 use std::path::Path;
@@ -18,6 +18,7 @@ mod operations;
 #[cfg(test)]
 mod tests;
 mod toml;
+mod verify;
 
 /// What `import` has to say to the person who called it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -33,7 +34,7 @@ pub struct Report {
 /// A line of a [`Report`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
-    /// What it is about: `NorthwindModel/Category/Picture`.
+    /// What it is about: `NorthwindModel.Category/Picture`.
     pub path: String,
     /// A phrase.
     pub note: String,
@@ -100,6 +101,7 @@ pub fn convert(document: &[u8], endpoint: &str) -> Outcome<(Vec<(String, String)
     }
     let index = document::Index::new(&document, &mut report)?;
     let texts = files::write(&index, endpoint, &mut report)?;
+    verify::verify(&document, &texts, endpoint, &mut report);
     report.files = texts.iter().map(|(name, _)| name.clone()).collect();
     Ok((texts, report))
 }

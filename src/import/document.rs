@@ -84,7 +84,7 @@ impl<'d> Index<'d> {
         for (position, container) in index.containers.iter().enumerate() {
             for set in &container.it.sets {
                 if !index.by_name.contains_key(&set.ty) {
-                    let path = format!("{}/{}/{}", container.namespace, container.it.name, set.name);
+                    let path = format!("{}.{}/{}", container.namespace, container.it.name, set.name);
                     report.lose(path, format!("the entity set, because the type {} is not in the document", set.ty));
                     continue;
                 }
@@ -105,7 +105,7 @@ impl<'d> Index<'d> {
         });
         match self.containers.get(default) {
             Some(container) if marked.is_none() => {
-                let path = format!("{}/{}", container.namespace, container.it.name);
+                let path = format!("{}.{}", container.namespace, container.it.name);
                 report.derive(path, "is the default container; the document marks none");
             }
             Some(_) => {}
@@ -215,11 +215,6 @@ impl<'d> Index<'d> {
     pub fn has_set(&self, container: usize, name: &str) -> bool {
         let mut sets = self.containers[container].it.sets.iter();
         sets.any(|set| set.name == name && self.by_name.contains_key(&set.ty))
-    }
-
-    /// Whether some set can hold entities of the type.
-    pub fn is_served(&self, ty: &str) -> bool {
-        self.sets.keys().any(|&set| self.is_a(ty, set))
     }
 
     /// `Set` in the default container, `Container.Set` in another one.
@@ -345,10 +340,5 @@ fn notes(document: &Document, report: &mut Report) {
         {
             report.lose(path, "the schema, because it is empty");
         }
-    }
-    match document.max_data_service_version.as_deref() {
-        Some("3.0") => {}
-        Some(other) => report.derive("", format!("MaxDataServiceVersion is 3.0 instead of {other}")),
-        None => report.derive("", "MaxDataServiceVersion is 3.0; the document has none"),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::document::{In, Index, Kind, Relation};
+use super::document::{In, Index, Kind};
 use super::toml::{Rows, key};
 use super::{Report, joins, operations};
 use crate::model::edm::Edm;
@@ -37,7 +37,6 @@ pub(super) fn write(index: &Index<'_>, endpoint: &str, report: &mut Report) -> O
             files.push((names.schema_file(name, ""), text));
         }
     }
-    note_missing_sets(index, &relations, report);
     Ok(files)
 }
 
@@ -101,8 +100,6 @@ fn entity(index: &Index<'_>, ty: In<'_, EntityType>, main: &str, navigations: &H
         .when(ty.it.has_stream, "has_stream");
     if ty.it.base.is_none() {
         rows.list("key", &ty.it.key);
-    } else if !ty.it.key.is_empty() {
-        report.lose(&name, "the Key, because the type has a base type");
     }
     attributes(&mut rows, &ty.it.attributes, false);
     let single_key = matches!(ty.it.key.as_slice(), [_]) && ty.it.base.is_none();
@@ -247,17 +244,6 @@ fn attributes(rows: &mut Rows, attributes: &[Attribute], generated: bool) {
     }
     if !row.is_empty() {
         rows.raw("attributes", row.inline());
-    }
-}
-
-fn note_missing_sets(index: &Index<'_>, relations: &[Relation<'_>], report: &mut Report) {
-    let sets = index.containers.iter().flat_map(|container| &container.it.association_sets);
-    let named: HashSet<&str> = sets.map(|set| set.association.as_str()).collect();
-    for relation in relations {
-        let served = (0..2).all(|end| index.is_served(&relation.end(end).ty));
-        if served && !named.contains(relation.qualified().as_str()) {
-            report.derive(relation.qualified(), "an association set, because the document has none");
-        }
     }
 }
 

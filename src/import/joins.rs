@@ -48,7 +48,7 @@ pub(super) fn navigations<'d>(index: &Index<'d>, relations: &[Relation<'d>], rep
 
 /// None for many to many.
 fn own_key(index: &Index<'_>, relation: &Relation<'_>, report: &mut Report) -> Option<Key> {
-    if let Some(key) = constraint(index, relation, report) {
+    if let Some(key) = constraint(index, relation) {
         return Some(key);
     }
     // A row that leads to one can hold the key.
@@ -82,35 +82,28 @@ fn own_key(index: &Index<'_>, relation: &Relation<'_>, report: &mut Report) -> O
     })
 }
 
-/// The ReferentialConstraint, with the dependent's properties in the order of the principal's key.
-fn constraint(index: &Index<'_>, relation: &Relation<'_>, report: &mut Report) -> Option<Key> {
+/// What a ReferentialConstraint of the principal's whole key says, with the dependent's properties in the order of the principal's key.
+fn constraint(index: &Index<'_>, relation: &Relation<'_>) -> Option<Key> {
     let constraint = relation.association.it.constraint.as_ref()?;
     let (principal, dependent) = (&constraint.principal, &constraint.dependent);
     let holder = (0..2).find(|&end| relation.end(end).role == dependent.0 && relation.end(1 - end).role == principal.0);
-    let key = holder.and_then(|holder| {
-        let target = index.key(&relation.end(1 - holder).ty);
-        let dependent_of = |key: &&Property| {
-            let at = principal.1.iter().position(|name| *name == key.name)?;
-            let name = &dependent.1[at];
-            index.property(&relation.end(holder).ty, name).map(|property| property.name.clone())
-        };
-        let properties: Option<Vec<String>> = target.iter().map(dependent_of).collect();
-        let to_one = relation.end(1 - holder).multiplicity != Multiplicity::Many;
-        properties
-            .filter(|properties| to_one && properties.len() == principal.1.len())
-            .map(|properties| Key {
-                holder,
-                properties,
-                constraint: true,
-            })
-    });
-    if key.is_none() {
-        report.lose(
-            relation.qualified(),
-            "the ReferentialConstraint, because it does not name the principal's key and properties of the dependent",
-        );
+    let holder = holder?;
+    if relation.end(1 - holder).multiplicity == Multiplicity::Many {
+        return None;
     }
-    key
+    let dependent_of = |key: &&Property| {
+        let at = principal.1.iter().position(|name| *name == key.name)?;
+        let property = index.property(&relation.end(holder).ty, &dependent.1[at])?;
+        Some(property.name.clone())
+    };
+    let target = index.key(&relation.end(1 - holder).ty);
+    let properties: Vec<String> = target.iter().map(dependent_of).collect::<Option<_>>()?;
+    let whole = properties.len() == principal.1.len();
+    whole.then_some(Key {
+        holder,
+        properties,
+        constraint: true,
+    })
 }
 
 /// Properties with the names and types that a foreign key would have.

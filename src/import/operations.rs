@@ -14,7 +14,7 @@ pub(super) fn operations(index: &Index<'_>, main: &str, report: &mut Report) -> 
     let mut tables = Vec::new();
     for (at, container) in index.containers.iter().enumerate() {
         for import in &container.it.function_imports {
-            let path = format!("{}/{}/{}", container.namespace, container.it.name, import.name);
+            let path = format!("{}.{}/{}", container.namespace, container.it.name, import.name);
             if let Some(rows) = operation(index, at, import, main, &path, report) {
                 tables.push(format!("[[operation]]\n{}", rows.lines()));
             }
@@ -46,21 +46,9 @@ fn operation(index: &Index<'_>, container: usize, import: &FunctionImport, main:
         .flag("always_bindable", import.always_bindable);
     let result = import.result.as_ref().map(|ty| index.type_text(ty, main));
     rows.optional("returns", result.as_deref());
-    match &import.set {
-        Some(set) if index.has_set(container, set) => {
-            rows.text("set", &index.set_name(container, set));
-        }
-        Some(set) => report.lose(path, format!("EntitySet={set:?}, because the container has no such set")),
-        None => {}
-    }
+    let set = import.set.as_ref().filter(|set| index.has_set(container, set));
+    rows.optional("set", set.map(|set| index.set_name(container, set)).as_deref());
     rows.optional("set_path", import.set_path.as_deref());
-    for parameter in import
-        .parameters
-        .iter()
-        .filter(|parameter| parameter.facets.default_value.is_some())
-    {
-        report.lose(format!("{path}/{}", parameter.name), "the DefaultValue of the parameter");
-    }
     let parameters: Vec<String> = import
         .parameters
         .iter()
@@ -110,7 +98,7 @@ pub(super) fn association_sets(index: &Index<'_>, relations: &[Relation<'_>], re
                     tables.push(format!("[[association_set]]\n{}", rows.lines()));
                 }
                 None => report.lose(
-                    format!("{}/{}/{}", container.namespace, container.it.name, set.name),
+                    format!("{}.{}/{}", container.namespace, container.it.name, set.name),
                     "the association set, because its ends are not two sets of the container and a kept association",
                 ),
             }

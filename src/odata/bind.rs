@@ -20,15 +20,9 @@ use super::filter::{Item, Node, Syntax};
 use super::literal::{Literal, natural, to_value};
 use crate::model::edm::{Class, Edm, Value};
 use crate::model::expr::{Expr, Json, Op, Source};
-use crate::model::fault::{BAD_FILTER, BAD_ORDERBY, Fault, Kind, Outcome, TOO_LARGE};
-use crate::model::function::Function;
-use crate::model::limits::EXPRESSION_NODES;
+use crate::model::fault::{BAD_FILTER, BAD_ORDERBY, Fault, Kind, Outcome};
 use crate::model::query::Order;
 use crate::model::schema::{ComplexId, Schema, SetId, Type, TypeId};
-
-/// Most parts of the SQL of one expression. A function's template may name an argument several times, so that nested calls
-/// grow exponentially: text of a hundred bytes would be SQL of gigabytes.
-const SQL_PARTS: usize = 10 * EXPRESSION_NODES;
 
 /// Binds the expressions of one query; owns the sources that they navigate to.
 pub struct Binder<'s> {
@@ -135,8 +129,7 @@ impl<'s> Binder<'s> {
     pub fn filter(&mut self, node: &Node<'_>) -> Outcome<Expr> {
         self.kind = &BAD_FILTER;
         let operand = self.bind(node)?;
-        let expr = self.predicate(node.at, operand)?;
-        bounded(expr, node.at)
+        self.predicate(node.at, operand)
     }
 
     /// Binds `$orderby`. [`BAD_ORDERBY`] with a position, also for what has no order (ORD-3).
@@ -154,7 +147,7 @@ impl<'s> Binder<'s> {
                     ..
                 }) if has_order(edm) => {}
                 Operand::Value(bound) if has_order(bound.edm) => order.push(Order {
-                    expr: bounded(bound.expr, item.node.at)?,
+                    expr: bound.expr,
                     descending: item.descending,
                 }),
                 other => {
@@ -290,36 +283,4 @@ fn logic(op: Op, left: Expr, right: Expr) -> Expr {
         left: Box::new(left),
         right: Box::new(right),
     }
-}
-
-/// [`TOO_LARGE`] past [`SQL_PARTS`].
-fn bounded(expr: Expr, at: usize) -> Outcome<Expr> {
-    if parts(&expr) <= SQL_PARTS {
-        return Ok(expr);
-    }
-    let message = format!("The expression calls too many functions within each other at position {at}.");
-    Err(Fault::new(&TOO_LARGE, message).at(at))
-}
-
-/// How many parts the SQL of an expression has.
-fn parts(expr: &Expr) -> usize {
-    let inner = match expr {
-        Expr::Call(function, arguments) => {
-            let each = arguments.iter().enumerate();
-            let each = each.map(|(index, argument)| uses(function, index).saturating_mul(parts(argument)));
-            each.fold(0, usize::saturating_add)
-        }
-        Expr::Not(inner) | Expr::Negate(inner) | Expr::IsNull(inner) | Expr::Cast(inner, _) => parts(inner),
-        Expr::Binary { left, right, .. } => parts(left).saturating_add(parts(right)),
-        Expr::Lambda { predicate, .. } | Expr::Items { predicate, .. } => predicate.as_ref().map_or(0, |inner| parts(inner)),
-        _ => 0,
-    };
-    inner.saturating_add(1)
-}
-
-/// How often a function's SQL names an argument.
-fn uses(function: &Function, argument: usize) -> usize {
-    let name = format!("{{{argument}}}");
-    let count = |template: &str| template.matches(&name).count();
-    count(function.sqlite).max(count(function.postgres))
 }

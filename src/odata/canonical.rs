@@ -16,8 +16,9 @@
 //! for DateTime and Decimal after the cast that their columns need too.
 
 use super::json::write_string;
-use super::json_tree::Json;
+use super::json_tree::{self, Json};
 use crate::model::edm::{Cell, Edm, Value};
+use crate::model::schema::Type;
 
 /// Appends a primitive value.
 pub fn write(cell: Cell<'_>, out: &mut Vec<u8>) {
@@ -56,6 +57,62 @@ pub fn member(edm: Edm, json: &Json<'_>) -> Value {
         (edm, Json::Number(text)) if edm.integer_range().is_some() || edm == Edm::Time => text.parse().map_or(Value::Null, Value::Integer),
         (_, Json::String(text)) if edm.integer_range().is_none() && edm != Edm::Boolean => Value::Text(text.as_ref().to_owned()),
         _ => Value::Null,
+    }
+}
+
+/// The member at the end of `path` inside a complex property's cell, of the type `ty`: a primitive's value, or the canonical JSON of
+/// what is complex or a collection itself. Null where the way ends.
+pub fn follow(json: &str, path: &[String], ty: &Type) -> Value {
+    let Ok(whole) = json_tree::parse(json.as_bytes()) else {
+        return Value::Null;
+    };
+    let mut at = &whole;
+    for name in path {
+        match at.member(name) {
+            Some(member) => at = member,
+            None => return Value::Null,
+        }
+    }
+    match (ty, at) {
+        (_, Json::Null) => Value::Null,
+        (Type::Primitive(edm), json) => member(*edm, json),
+        (_, json) => {
+            let mut out = Vec::new();
+            write_tree(json, &mut out);
+            String::from_utf8(out).map_or(Value::Null, Value::Text)
+        }
+    }
+}
+
+/// Writes what was read. The depth is bounded by the parser.
+fn write_tree(json: &Json<'_>, out: &mut Vec<u8>) {
+    match json {
+        Json::Null => write(Cell::Null, out),
+        Json::Boolean(value) => write(Cell::Boolean(*value), out),
+        Json::Number(text) => out.extend_from_slice(text.as_bytes()),
+        Json::String(text) => write_string(text, out),
+        Json::Array(items) => {
+            out.push(b'[');
+            for (index, json) in items.iter().enumerate() {
+                if index > 0 {
+                    out.push(b',');
+                }
+                write_tree(json, out);
+            }
+            out.push(b']');
+        }
+        Json::Object(members) => {
+            out.push(b'{');
+            for (index, (name, json)) in members.iter().enumerate() {
+                if index > 0 {
+                    out.push(b',');
+                }
+                write_string(name, out);
+                out.push(b':');
+                write_tree(json, out);
+            }
+            out.push(b'}');
+        }
     }
 }
 
@@ -111,5 +168,27 @@ mod tests {
         ] {
             assert_eq!(member(edm, &json_tree::parse(json.as_bytes()).unwrap()), Value::Null, "{json}");
         }
+    }
+
+    #[test]
+    fn members_of_complex_values() {
+        let json = r#"{"City":"a\"b","Zip":1,"Lines":["x",{"y":[null,true,1.50]}],"Country":{"Code":"AT"},"None":null}"#;
+        let text = Type::Primitive(Edm::String);
+        let other = Type::Complex(0);
+        let cases: &[(&str, &Type, Value)] = &[
+            ("City", &text, Value::Text("a\"b".into())),
+            ("Zip", &Type::Primitive(Edm::Int32), Value::Integer(1)),
+            ("Country/Code", &text, Value::Text("AT".into())),
+            ("Country", &other, Value::Text(r#"{"Code":"AT"}"#.into())),
+            ("Lines", &other, Value::Text(r#"["x",{"y":[null,true,1.50]}]"#.into())),
+            ("None", &other, Value::Null),
+            ("Gone/Code", &text, Value::Null),
+            ("City/Code", &text, Value::Null),
+        ];
+        for (path, ty, expected) in cases {
+            let path: Vec<String> = path.split('/').map(str::to_owned).collect();
+            assert_eq!(follow(json, &path, ty), *expected, "{path:?}");
+        }
+        assert_eq!(follow("damaged", &[], &text), Value::Null);
     }
 }

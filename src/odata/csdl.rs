@@ -8,6 +8,7 @@ use crate::model::fault::Outcome;
 use crate::model::schema::{Attribute, Facets, Multiplicity};
 
 mod build;
+mod fields;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -45,7 +46,7 @@ pub struct Document {
 /// Something in the document that the structs have no place for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dropped {
-    /// The element it is or stands in: `NorthwindModel/Category/Picture`.
+    /// The element it is or stands in: `NorthwindModel.Category/Picture`.
     pub path: String,
     /// `element Documentation`, `attribute annotation:LazyLoadingEnabled="true"`.
     pub what: String,

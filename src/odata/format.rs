@@ -181,10 +181,10 @@ impl<'a> Entity<'a> {
         &self.render.schema.types[self.ty]
     }
 
-    /// A property's cell; null when it was not read.
+    /// A property's cell; null when it was not read, and always for a write-only one: every answer takes its values from here.
     pub fn cell(&self, property: usize) -> Cell<'a> {
         match self.cells.get(property) {
-            Some(Some(cell)) => self.page.rows.cell(self.row, *cell),
+            Some(Some(cell)) if !self.entity_type().properties[property].write_only => self.page.rows.cell(self.row, *cell),
             _ => Cell::Null,
         }
     }
@@ -344,9 +344,7 @@ impl<'a> Plan<'a> {
             self.inline(plan, &entity, sink);
         }
         for &index in &plan.properties {
-            let property = &ty.properties[index];
-            let cell = if property.write_only { Cell::Null } else { entity.cell(index) };
-            sink.property(property, cell);
+            sink.property(&ty.properties[index], entity.cell(index));
         }
         if !sink.inline_first() {
             self.inline(plan, &entity, sink);

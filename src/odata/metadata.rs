@@ -140,13 +140,15 @@ impl<'s> Writer<'s> {
     }
 
     fn entity_type(&self, xml: &mut Xml, ty: &'s EntityType) {
-        xml.open("EntityType").attribute("Name", &ty.name);
-        if let Some(base) = ty.base {
-            xml.attribute("BaseType", &self.schema.types[base].qualified());
-        }
-        xml.when(ty.is_abstract, "Abstract")
-            .when(ty.is_open, "OpenType")
-            .when(ty.has_stream, "m:HasStream");
+        let base = ty.base.map(|base| &self.schema.types[base]);
+        let base_name = base.map(EntityType::qualified);
+        // OpenType and HasStream are inherited (MET-30), so only the first type of a branch says them.
+        xml.open("EntityType")
+            .attribute("Name", &ty.name)
+            .optional("BaseType", base_name.as_deref())
+            .when(ty.is_abstract, "Abstract")
+            .when(ty.is_open && base.is_none_or(|base| !base.is_open), "OpenType")
+            .when(ty.has_stream && base.is_none_or(|base| !base.has_stream), "m:HasStream");
         foreign(xml, &ty.attributes);
         if ty.base.is_none() && !ty.key.is_empty() {
             xml.open("Key");
@@ -172,11 +174,11 @@ impl<'s> Writer<'s> {
     }
 
     fn complex_type(&self, xml: &mut Xml, ty: &ComplexType) {
-        xml.open("ComplexType").attribute("Name", &ty.name);
-        if let Some(base) = ty.base {
-            xml.attribute("BaseType", &self.schema.complex[base].qualified());
-        }
-        xml.when(ty.is_abstract, "Abstract");
+        let base = ty.base.map(|base| self.schema.complex[base].qualified());
+        xml.open("ComplexType")
+            .attribute("Name", &ty.name)
+            .optional("BaseType", base.as_deref())
+            .when(ty.is_abstract, "Abstract");
         foreign(xml, &ty.attributes);
         for property in &ty.properties[ty.own_properties..] {
             self.property(xml, property);

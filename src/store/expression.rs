@@ -71,6 +71,8 @@ fn push_binary(sql: &mut Sql, sources: &Sources<'_>, op: Op, edm: Edm, left: &Ex
         Op::Or => " OR ",
         Op::And => " AND ",
         Op::Eq => " = ",
+        // Text that is not there differs from any text (Web API's answer, where a string is a reference; FLT-32 for all others).
+        Op::Ne if edm == Edm::String && (left.nullable(sources.schema) || right.nullable(sources.schema)) => " IS DISTINCT FROM ",
         Op::Ne => " <> ",
         Op::Gt => " > ",
         Op::Ge => " >= ",

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::fields::Fields;
 use super::tree::{Node, Space};
 use super::*;
 use crate::model::edm::Edm;
@@ -55,7 +56,7 @@ impl Builder {
     fn schema(&mut self, node: &Node) -> Outcome<Schema> {
         let mut fields = Fields::of(node);
         let namespace = fields.required("Namespace")?;
-        let path = namespace.as_str();
+        let path = &format!("{namespace}.");
         let mut schema = Schema {
             xmlns: match node.space {
                 Space::Edm(index) => EDM_NAMESPACES[index].to_owned(),
@@ -324,7 +325,7 @@ impl Builder {
     fn named<'n>(&self, path: &str, node: &'n Node) -> Outcome<(Fields<'n>, String, String)> {
         let mut fields = Fields::of(node);
         let name = fields.required("Name")?;
-        let path = format!("{path}/{name}");
+        let path = join(path, &name);
         Ok((fields, name, path))
     }
 
@@ -340,7 +341,7 @@ impl Builder {
     fn drop_element(&mut self, path: &str, node: &Node) {
         let name = node.attributes.iter().find(|attribute| attribute.name == "Name");
         self.dropped.push(Dropped {
-            path: path.trim_start_matches('/').to_owned(),
+            path: path.trim_end_matches('.').to_owned(),
             what: match name {
                 Some(name) => format!("element {} {}", node.name, name.value),
                 None => format!("element {}", node.name),
@@ -353,7 +354,7 @@ impl Builder {
         for (attribute, used) in fields.node.attributes.iter().zip(fields.used) {
             if !used {
                 self.dropped.push(Dropped {
-                    path: path.to_owned(),
+                    path: path.trim_end_matches('.').to_owned(),
                     what: format!("attribute {}={:?}", attribute.written, attribute.value),
                 });
             }
@@ -390,115 +391,10 @@ impl Builder {
     }
 }
 
-/// The attributes of an element, and which of them were asked for.
-struct Fields<'n> {
-    node: &'n Node,
-    used: Vec<bool>,
-}
-
-impl<'n> Fields<'n> {
-    fn of(node: &'n Node) -> Fields<'n> {
-        Fields {
-            node,
-            used: vec![false; node.attributes.len()],
-        }
-    }
-
-    fn take(&mut self, space: Space, name: &str) -> Option<String> {
-        let index = self
-            .node
-            .attributes
-            .iter()
-            .position(|attribute| attribute.space == space && attribute.name == name)?;
-        self.used[index] = true;
-        Some(self.node.attributes[index].value.clone())
-    }
-
-    fn text(&mut self, name: &str) -> Option<String> {
-        self.take(Space::None, name)
-    }
-
-    fn meta(&mut self, name: &str) -> Option<String> {
-        self.take(Space::Metadata, name)
-    }
-
-    fn required(&mut self, name: &str) -> Outcome<String> {
-        match self.text(name) {
-            Some(value) if !value.is_empty() => Ok(value),
-            _ => Err(Fault::new(&BAD_BODY, format!("The element {} has no attribute {name}.", self.node.name)).at(self.node.position)),
-        }
-    }
-
-    fn flag(&mut self, name: &str) -> Outcome<Option<bool>> {
-        let value = self.text(name);
-        self.boolean(name, value)
-    }
-
-    fn meta_flag(&mut self, name: &str) -> Outcome<Option<bool>> {
-        let value = self.meta(name);
-        self.boolean(name, value)
-    }
-
-    fn boolean(&self, name: &str, value: Option<String>) -> Outcome<Option<bool>> {
-        value
-            .map(|value| match value.to_ascii_lowercase().as_str() {
-                "true" | "1" => Ok(true),
-                "false" | "0" => Ok(false),
-                _ => Err(self.bad(name, &value)),
-            })
-            .transpose()
-    }
-
-    fn number(&mut self, name: &str) -> Outcome<Option<u32>> {
-        self.text(name)
-            .map(|value| value.parse().map_err(|_| self.bad(name, &value)))
-            .transpose()
-    }
-
-    fn facets(&mut self) -> Outcome<Facets> {
-        let max_length = match self.text("MaxLength").as_deref() {
-            None => None,
-            Some("Max" | "max") => Some(None),
-            Some(value) => Some(Some(value.parse().map_err(|_| self.bad("MaxLength", value))?)),
-        };
-        Ok(Facets {
-            max_length,
-            fixed_length: self.flag("FixedLength")?,
-            precision: self.number("Precision")?,
-            scale: self.number("Scale")?,
-            unicode: self.flag("Unicode")?,
-            collation: self.text("Collation"),
-            srid: self.text("SRID"),
-            collection_kind: self.text("CollectionKind"),
-            default_value: self.text("DefaultValue"),
-        })
-    }
-
-    /// Every attribute of the two namespaces that was not asked for.
-    fn foreign(&mut self) -> Vec<Attribute> {
-        let mut found = Vec::new();
-        for (attribute, used) in self.node.attributes.iter().zip(&mut self.used) {
-            let prefix = match attribute.space {
-                Space::Metadata => "m",
-                Space::Annotation => "annotation",
-                _ => continue,
-            };
-            if !*used {
-                *used = true;
-                found.push(Attribute {
-                    name: format!("{prefix}:{}", attribute.name),
-                    value: attribute.value.clone(),
-                });
-            }
-        }
-        found
-    }
-
-    fn bad(&self, name: &str, value: &str) -> Fault {
-        Fault::new(
-            &BAD_BODY,
-            format!("The attribute {name} of the element {} is {value:?}.", self.node.name),
-        )
-        .at(self.node.position)
+/// `Namespace.Type/Property`: only what stands in a Schema has no slash before it.
+fn join(path: &str, name: &str) -> String {
+    match path.ends_with('.') {
+        true => format!("{path}{name}"),
+        false => format!("{path}/{name}"),
     }
 }

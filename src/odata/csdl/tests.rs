@@ -278,13 +278,13 @@ fn what_is_not_kept_is_listed() {
     let expected = [
         "N: element EnumType E",
         "N: element Annotations",
-        "N/A: attribute x:y=\"1\"",
-        "N/A: element Documentation",
-        "N/A/Z: attribute x:z=\"2\"",
-        "N/A/P: element ValueAnnotation",
-        "N/A/P: attribute Other=\"o\"",
-        "N/C: attribute annotation:LazyLoadingEnabled=\"true\"",
-        "N/C: attribute Extends=\"D\"",
+        "N.A: attribute x:y=\"1\"",
+        "N.A: element Documentation",
+        "N.A/Z: attribute x:z=\"2\"",
+        "N.A/P: element ValueAnnotation",
+        "N.A/P: attribute Other=\"o\"",
+        "N.C: attribute annotation:LazyLoadingEnabled=\"true\"",
+        "N.C: attribute Extends=\"D\"",
     ];
     assert_eq!(dropped, expected);
 }
