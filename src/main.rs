@@ -1,1 +1,5 @@
-fn main() {}
+//! The `odonata` binary.
+
+fn main() -> std::process::ExitCode {
+    odonata::cli::run()
+}

@@ -1,30 +1,29 @@
-//! Floor 1: the protocol, text to model and back. Paths, query options, literals and bodies are read into what `model` can
-//! say; entities, metadata and faults are written from it. One file for each format.
+//! Floor 1: text to model and back. Pure functions: a URL becomes a [`Target`](crate::model::target::Target), its options a
+//! [`Query`](crate::model::query::Query), a body a [`Body`](crate::model::target::Body), and what was read an answer.
 //!
-//! Invariant: knows `model` and nothing else of the house, `store` least of all, and does no I/O: text comes in, text goes
-//! out. What a client sent is never trusted to be short, flat or well-formed.
+//! Invariant: knows nothing of databases and of HTTP beyond the texts of headers. Reading order: the URL, the formats, `$metadata`.
 
-pub mod accept;
-pub mod bind;
-pub mod canonical;
-pub mod context;
-pub mod csdl;
-pub mod error;
-pub mod etag;
+pub mod url;
+pub mod literal;
+pub mod path;
+pub mod options;
 pub mod filter;
+pub mod bind;
+pub mod select;
+pub mod token;
+pub mod version;
+pub mod accept;
+pub mod format;
+pub mod context;
+pub mod json;
+pub mod json_tree;
+pub mod json_read;
+pub mod canonical;
+pub mod geojson;
+pub mod etag;
+pub mod error;
+pub mod service;
+pub mod metadata;
+pub mod csdl;
 #[cfg(test)]
 pub mod fixture;
-pub mod format;
-pub mod geojson;
-pub mod json;
-pub mod json_read;
-pub mod json_tree;
-pub mod literal;
-pub mod metadata;
-pub mod options;
-pub mod path;
-pub mod select;
-pub mod service;
-pub mod token;
-pub mod url;
-pub mod version;

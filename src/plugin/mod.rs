@@ -3,8 +3,10 @@
 //! Two phases: [`raw`] reads every file into plain structures that remember where each thing stood; [`build`] resolves names
 //! and derives what the rest of the house needs: inheritance, associations, joins, tables. Every fault is collected.
 
+mod associations;
 mod build;
 mod endpoints;
+mod joins;
 mod names;
 mod navigations;
 mod properties;
@@ -103,6 +105,12 @@ fn plugin_folders(folder: &Path, problems: &mut Vec<Problem>) -> Vec<Source> {
     for plugin in entries(folder, problems) {
         let manifest = plugin.join("plugin.toml");
         if !manifest.is_file() {
+            if plugin.join("schema").is_dir() {
+                problems.push(problem(
+                    &manifest.display().to_string(),
+                    "The file is missing: a plugin folder needs it beside `schema`.",
+                ));
+            }
             continue;
         }
         let mut paths = entries(&plugin.join("schema"), problems);
@@ -146,5 +154,7 @@ fn problem(file: &str, message: &str) -> Problem {
     }
 }
 
+#[cfg(test)]
+mod faults;
 #[cfg(test)]
 mod tests;

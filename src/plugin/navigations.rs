@@ -1,16 +1,11 @@
-//! Navigations: which two belong together, the association between them, and how their rows find each other.
+//! Navigations: where they lead, which two belong together, and which side's rows hold the other's key.
 
-use crate::model::edm::Edm;
-use crate::model::schema::{
-    Association, AssociationEnd, Column, ColumnKind, Constraint, EntityType, Index, Join, Multiplicity, Navigation, Property, Reference,
-    Table, TableId, Type, TypeId,
-};
+use crate::model::schema::{Join, Multiplicity, Navigation, TypeId};
 
 use super::build::Build;
-use super::names::{self, snake, split_qualified};
+use super::names;
 use super::raw::RawNavigation;
 use super::read::{At, Place};
-use super::tables::ForeignKey;
 
 /// A type's own navigation while its association is being made.
 #[derive(Debug, Clone)]
@@ -27,28 +22,28 @@ pub(super) struct Draft<'a> {
 
 /// One end of a pair of navigations; the one that is opposite may be missing.
 #[derive(Debug, Clone, Copy)]
-struct Side<'a> {
-    ty: TypeId,
+pub(super) struct Side<'a> {
+    pub ty: TypeId,
     /// Index into the type's drafts, and what the file says.
-    navigation: Option<(usize, &'a RawNavigation)>,
+    pub navigation: Option<(usize, &'a RawNavigation)>,
     /// How many entities are at this side.
-    multiplicity: Multiplicity,
+    pub multiplicity: Multiplicity,
 }
 
 /// Which side's rows hold the other's key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Holder {
+pub(super) enum Holder {
     Side(usize),
     /// A link table, declared at a side.
     Link(usize),
 }
 
 /// A navigation with its partner. Side 0 becomes end 0 of the association.
-struct Pair<'a> {
-    sides: [Side<'a>; 2],
-    holder: Holder,
-    place: Place,
-    frame: bool,
+pub(super) struct Pair<'a> {
+    pub sides: [Side<'a>; 2],
+    pub holder: Holder,
+    pub place: Place,
+    pub frame: bool,
 }
 
 impl<'a> Build<'a> {
@@ -59,10 +54,9 @@ impl<'a> Build<'a> {
         }
         for ty in 0..self.drafts.len() {
             for index in 0..self.drafts[ty].len() {
-                if self.drafts[ty][index].association.is_none() {
-                    if let Some(pair) = self.pair(ty, index) {
-                        self.associate(&pair);
-                    }
+                let made = self.drafts[ty][index].association.is_some();
+                if let (false, Some(pair)) = (made, self.pair(ty, index)) {
+                    self.associate(&pair);
                 }
             }
         }
@@ -207,298 +201,6 @@ impl<'a> Build<'a> {
         self.problems.add(pair.place, fault);
         false
     }
-
-    fn associate(&mut self, pair: &Pair<'a>) {
-        let [first, second] = &pair.sides;
-        let key = match pair.holder {
-            Holder::Side(side) => self.held_key(pair, side),
-            Holder::Link(_) => None,
-        };
-        let (namespace, name) = self.association_name(pair);
-        let cascades = |side: usize| {
-            let own = pair.sides[side].navigation.is_some_and(|(_, raw)| raw.target_cascade);
-            own || pair.sides[1 - side].navigation.is_some_and(|(_, raw)| raw.cascade)
-        };
-        let roles = self.roles(pair);
-        let ends = [(first, 0), (second, 1)].map(|(side, index): (&Side<'_>, usize)| AssociationEnd {
-            role: roles[index].clone(),
-            entity_type: side.ty,
-            multiplicity: side.multiplicity,
-            cascade: cascades(index),
-        });
-        let constraint = match (pair.holder, &key) {
-            (Holder::Side(side), Some(key)) => self.constraint(pair, side, key),
-            _ => None,
-        };
-        let association = self.schema.associations.len();
-        self.schema.associations.push(Association {
-            name,
-            namespace,
-            ends,
-            constraint,
-        });
-        let joins = self.joins(pair, key.as_deref(), association);
-        for (side, join) in joins.into_iter().enumerate() {
-            if let Some((index, _)) = pair.sides[side].navigation {
-                let draft = &mut self.drafts[pair.sides[side].ty][index];
-                draft.association = Some((association, side));
-                draft.join = join;
-            }
-        }
-    }
-
-    /// Namespace and name of the association; noted in the endpoint's names.
-    fn association_name(&mut self, pair: &Pair<'_>) -> (String, String) {
-        let said = pair.sides.iter().find_map(|side| side.navigation?.1.relationship.as_ref());
-        let own = pair.sides.iter().position(|side| side.navigation.is_some()).unwrap_or(0);
-        let endpoint = self.declared[pair.sides[own].ty].endpoint;
-        let own_namespace = self.schema.types[pair.sides[own].ty].namespace.clone();
-        let index = self.schema.associations.len();
-        if let Some(said) = said {
-            names::check_qualified(self.problems, said.place, "association", &said.it);
-            let (namespace, name) = split_qualified(&said.it);
-            let names = (namespace.map_or(own_namespace, str::to_owned), name.to_owned());
-            let qualified = format!("{}.{}", names.0, names.1);
-            let taken = self
-                .types
-                .own(endpoint, &qualified)
-                .or(self.complex.own(endpoint, &qualified))
-                .is_some();
-            if taken || self.associations.insert((endpoint, qualified), index).is_some() {
-                self.problems
-                    .add(said.place, format!("There is another association or type `{}`.", said.it));
-            }
-            return names;
-        }
-        let part = |side: &Side<'_>, other: &Side<'_>| match (side.navigation, other.navigation) {
-            (Some((_, raw)), _) => raw.name.clone(),
-            (None, Some((_, raw))) => format!("{}Partner", raw.name),
-            (None, None) => String::new(),
-        };
-        let (from, to) = (&pair.sides[own], &pair.sides[1 - own]);
-        let types = &self.schema.types;
-        let wanted = format!(
-            "{}_{}_{}_{}",
-            types[from.ty].name,
-            part(from, to),
-            types[to.ty].name,
-            part(to, from)
-        );
-        let mut name = wanted.clone();
-        let mut number = 1;
-        while self.associations.contains_key(&(endpoint, format!("{own_namespace}.{name}"))) {
-            number += 1;
-            name = format!("{wanted}{number}");
-        }
-        self.associations.insert((endpoint, format!("{own_namespace}.{name}")), index);
-        (own_namespace, name)
-    }
-
-    /// Role names: as said, else the navigation that leads to the end; never the same twice.
-    fn roles(&self, pair: &Pair<'_>) -> [String; 2] {
-        let role = |side: usize| {
-            let own = pair.sides[side].navigation.map(|(_, raw)| raw);
-            let other = pair.sides[1 - side].navigation.map(|(_, raw)| raw);
-            let said = own
-                .and_then(|raw| raw.role.as_ref())
-                .or_else(|| other.and_then(|raw| raw.target_role.as_ref()));
-            match (said, other, own) {
-                (Some(said), ..) => {
-                    names::check(self.problems, said.place, "role", &said.it);
-                    said.it.clone()
-                }
-                (None, Some(other), _) => other.name.clone(),
-                (None, None, own) => format!("{}Partner", own.map_or("", |raw| &raw.name)),
-            }
-        };
-        let [first, mut second] = [role(0), role(1)];
-        if first == second {
-            second.push('1');
-        }
-        [first, second]
-    }
-
-    /// The holder's properties that hold the other side's key, where the file names them.
-    fn held_key(&self, pair: &Pair<'a>, side: usize) -> Option<Vec<usize>> {
-        let near = pair.sides[side].navigation.map_or(&[][..], |(_, raw)| &raw.key);
-        let far = pair.sides[1 - side].navigation.map_or(&[][..], |(_, raw)| &raw.target_key);
-        let said = if near.is_empty() { far } else { near };
-        let first = said.first()?;
-        let holder = &self.schema.types[pair.sides[side].ty];
-        let target = &self.schema.types[pair.sides[1 - side].ty];
-        if said.len() != target.key.len() {
-            let message = format!(
-                "The key of `{}` has {} properties, but {} are named.",
-                target.name,
-                target.key.len(),
-                said.len()
-            );
-            self.problems.add(first.place, message);
-            return None;
-        }
-        let mut found = Vec::new();
-        for (name, theirs) in said.iter().zip(target.key_properties()) {
-            match holder.property(&name.it) {
-                Some(index) if holder.properties[index].ty == theirs.ty => found.push(index),
-                Some(_) => {
-                    let message = format!("`{}` has not the type of `{}`, the key of `{}`.", name.it, theirs.name, target.name);
-                    self.problems.add(name.place, message);
-                }
-                None => self.problems.add(
-                    name.place,
-                    format!("The key names `{}`, which is not a property of `{}`.", name.it, holder.name),
-                ),
-            }
-        }
-        (found.len() == said.len()).then_some(found)
-    }
-
-    /// The referential constraint, where CSDL allows one.
-    fn constraint(&self, pair: &Pair<'_>, dependent: usize, key: &[usize]) -> Option<Constraint> {
-        if pair
-            .sides
-            .iter()
-            .any(|side| side.navigation.is_some_and(|(_, raw)| !raw.constraint))
-        {
-            return None;
-        }
-        let [holder, target] = [&pair.sides[dependent], &pair.sides[1 - dependent]];
-        let ty = &self.schema.types[holder.ty];
-        let properties: Vec<&Property> = key.iter().map(|&index| &ty.properties[index]).collect();
-        let nulls_fit = match target.multiplicity {
-            Multiplicity::One => properties.iter().all(|property| !property.nullable),
-            Multiplicity::ZeroOrOne => properties.iter().all(|property| property.nullable),
-            Multiplicity::Many => false,
-        };
-        let is_whole_key = ty.key.len() == key.len() && ty.key.iter().all(|index| key.contains(index));
-        let count_fits = is_whole_key != (holder.multiplicity == Multiplicity::Many);
-        (nulls_fit && count_fits).then(|| Constraint {
-            principal: 1 - dependent,
-            principal_properties: self.schema.types[target.ty]
-                .key_properties()
-                .map(|property| property.name.clone())
-                .collect(),
-            dependent_properties: properties.iter().map(|property| property.name.clone()).collect(),
-        })
-    }
-
-    /// How rows are found from side 0 and from side 1.
-    fn joins(&mut self, pair: &Pair<'a>, key: Option<&[usize]>, association: usize) -> [Option<Join>; 2] {
-        let tables = [0, 1].map(|side| self.schema.types[pair.sides[side].ty].table);
-        let [Some(first), Some(second)] = tables else { return [None, None] };
-        let side = match pair.holder {
-            Holder::Link(side) => return self.link(pair, side, [first, second], association),
-            Holder::Side(side) => side,
-        };
-        let (table, target) = if side == 0 { (first, second) } else { (second, first) };
-        let ty = &self.schema.types[pair.sides[side].ty];
-        let (columns, all_nullable) = match key {
-            Some(key) => {
-                let properties: Vec<&Property> = key.iter().map(|&index| &ty.properties[index]).collect();
-                let nullable = properties.iter().all(|property| property.nullable);
-                (properties.iter().map(|property| property.column.clone()).collect(), nullable)
-            }
-            None => (self.hidden_columns(pair, side, table), true),
-        };
-        let other = pair.sides[1 - side].multiplicity;
-        self.foreign_key(ForeignKey {
-            table,
-            columns: columns.clone(),
-            target,
-            enforced: !pair.frame && (all_nullable || other == Multiplicity::One),
-            indexed: !pair.frame,
-            cascade: self.schema.associations[association].ends[1 - side].cascade,
-        });
-        let near = Some(Join::Near { columns: columns.clone() });
-        let far = Some(Join::Far { columns });
-        if side == 0 { [near, far] } else { [far, near] }
-    }
-
-    /// Columns that no property shows: `<Nav>_<KeyProp>`.
-    fn hidden_columns(&mut self, pair: &Pair<'a>, side: usize, table: TableId) -> Vec<String> {
-        let (holder, target) = (&pair.sides[side], &pair.sides[1 - side]);
-        let navigation = holder.navigation.or(target.navigation).map_or("", |(_, raw)| &raw.name);
-        let ty = &self.schema.types[holder.ty];
-        let prefix = if ty.base.is_some() {
-            format!("{}_{navigation}", ty.name)
-        } else {
-            navigation.to_owned()
-        };
-        let root = ty.root;
-        let keys: Vec<(String, Edm)> = self.schema.types[target.ty].key_properties().filter_map(key_column).collect();
-        let mut columns = Vec::new();
-        for (name, edm) in keys {
-            let name = self.columns.entry(root).or_default().take(&format!("{prefix}_{name}"));
-            let kind = ColumnKind::Primitive(edm);
-            self.schema.tables[table].columns.push(Column {
-                name: name.clone(),
-                kind,
-                nullable: true,
-                generated: false,
-                default: None,
-            });
-            columns.push(name);
-        }
-        columns
-    }
-
-    /// The table of a many-to-many association.
-    fn link(&mut self, pair: &Pair<'a>, near: usize, tables: [TableId; 2], association: usize) -> [Option<Join>; 2] {
-        let said = pair.sides[near].navigation.and_then(|(_, raw)| raw.link.as_ref());
-        if let Some(said) = said {
-            names::check(self.problems, said.place, "link table", &said.it);
-        }
-        let name = said.map_or_else(|| self.schema.associations[association].name.clone(), |said| said.it.clone());
-        let own = pair
-            .sides
-            .iter()
-            .find(|side| side.navigation.is_some())
-            .map_or(pair.sides[0].ty, |side| side.ty);
-        let endpoint = &self.schema.endpoints[self.declared[own].endpoint].name;
-        let name = self.table_name(&format!("{}_{}", snake(endpoint), snake(&name)));
-        let types = [near, 1 - near].map(|side| &self.schema.types[pair.sides[side].ty]);
-        let navigation = pair.sides[near].navigation.map_or("Target", |(_, raw)| &raw.name);
-        let columns = link_columns(types, navigation);
-        let column = |(name, edm): &(String, Edm)| Column {
-            name: name.clone(),
-            kind: ColumnKind::Primitive(*edm),
-            nullable: false,
-            generated: false,
-            default: None,
-        };
-        let names = [0, 1].map(|part: usize| columns[part].iter().map(|column| column.0.clone()).collect::<Vec<_>>());
-        let reference = |part: usize, table: TableId| Reference {
-            columns: names[part].clone(),
-            table,
-            target: self.schema.tables[table].key.clone(),
-            cascade: true,
-        };
-        let table = Table {
-            name,
-            columns: columns.iter().flatten().map(column).collect(),
-            key: names.concat(),
-            indexes: vec![Index {
-                columns: names[1].clone(),
-                unique: false,
-            }],
-            references: vec![reference(0, tables[near]), reference(1, tables[1 - near])],
-            origin: self.problems.file_name(pair.place),
-        };
-        let id = self.schema.tables.len();
-        self.schema.tables.push(table);
-        let [this, that] = names;
-        let here = Some(Join::Link {
-            table: id,
-            near: this.clone(),
-            far: that.clone(),
-        });
-        let there = Some(Join::Link {
-            table: id,
-            near: that,
-            far: this,
-        });
-        if near == 0 { [here, there] } else { [there, here] }
-    }
 }
 
 /// How many entities are at the end where a navigation begins.
@@ -555,32 +257,4 @@ fn finished(draft: &Draft<'_>) -> Option<Navigation> {
         join: draft.join.clone(),
         contains_target: draft.raw.contains_target,
     })
-}
-
-fn key_column(property: &Property) -> Option<(String, Edm)> {
-    match property.ty {
-        Type::Primitive(edm) => Some((property.name.clone(), edm)),
-        _ => None,
-    }
-}
-
-/// Names of a link table's columns: the keys' own, or with the type's name (and the navigation's, from a type to itself).
-fn link_columns(types: [&EntityType; 2], navigation: &str) -> [Vec<(String, Edm)>; 2] {
-    let mut keys = types.map(|ty| ty.key_properties().filter_map(key_column).collect::<Vec<_>>());
-    let lower = |name: &str| name.to_lowercase();
-    let clash = keys[0].iter().any(|(a, _)| keys[1].iter().any(|(b, _)| lower(a) == lower(b)));
-    let mut prefixes = types.map(|ty| ty.name.clone());
-    if lower(&prefixes[0]) == lower(&prefixes[1]) {
-        prefixes[1] = navigation.to_owned();
-    }
-    if lower(&prefixes[0]) == lower(&prefixes[1]) {
-        prefixes[1].push('1');
-    }
-    let mut namer = names::Namer::columns();
-    for (columns, prefix) in keys.iter_mut().zip(&prefixes) {
-        for (name, _) in columns.iter_mut() {
-            *name = namer.take(&if clash { format!("{prefix}_{name}") } else { name.clone() });
-        }
-    }
-    keys
 }

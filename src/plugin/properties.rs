@@ -111,13 +111,13 @@ impl Build<'_> {
             self.problems
                 .add(place, format!("`{name}` has a `max`, which only String and Binary take."));
         }
-        if let (Some(precision), Some(scale)) = (facets.precision, facets.scale) {
-            if scale > precision {
-                self.problems.add(
-                    place,
-                    format!("`{name}` has a scale of {scale}, more than its precision of {precision}."),
-                );
-            }
+        if let (Some(precision), Some(scale)) = (facets.precision, facets.scale)
+            && scale > precision
+        {
+            self.problems.add(
+                place,
+                format!("`{name}` has a scale of {scale}, more than its precision of {precision}."),
+            );
         }
     }
 
@@ -139,13 +139,12 @@ impl Build<'_> {
                 format!("The default `{}` of `{}` is not a value of {edm}.", said.it, raw.name),
             );
         }
-        if let Some(Some(max)) = raw.facets.max_length {
-            if *edm == Edm::String && said.it.chars().count() > max as usize {
-                self.problems.add(
-                    said.place,
-                    format!("The default of `{}` is longer than {max} characters.", raw.name),
-                );
-            }
+        let max = raw.facets.max_length.flatten().filter(|_| *edm == Edm::String);
+        if let Some(max) = max.filter(|&max| said.it.chars().count() > max as usize) {
+            self.problems.add(
+                said.place,
+                format!("The default of `{}` is longer than {max} characters.", raw.name),
+            );
         }
         value
     }

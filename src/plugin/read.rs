@@ -91,9 +91,19 @@ impl Problems {
     pub fn parse<T>(&self, name: &str, text: &str, then: impl FnOnce(Fields<'_>) -> T) -> T {
         let file = self.file(name, text);
         let (table, errors) = DeTable::parse_recoverable(text);
-        for error in &errors {
-            let place = self.place(file, error.span().map_or(0, |span| span.start));
-            self.add(place, format!("The file is not TOML: {}.", error.message().trim_end_matches('.')));
+        let mut starts: Vec<_> = errors
+            .iter()
+            .map(|error| (error.span().map_or(0, |span| span.start), error.message()))
+            .collect();
+        starts.sort_unstable();
+        let mut last = 0;
+        for (start, message) in starts {
+            let place = self.place(file, start);
+            // What follows on the same line is mostly a consequence.
+            if place.line != last {
+                self.add(place, format!("The file is not TOML: {}.", message.trim_end_matches('.')));
+                last = place.line;
+            }
         }
         if !errors.is_empty() {
             self.state.borrow_mut().broken.insert(file);

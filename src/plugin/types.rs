@@ -168,6 +168,19 @@ impl<'a> Build<'a> {
                     .add(place, format!("`{}` has a property `{}` already.", raw.name, said.name));
                 continue;
             }
+            let refines = raw.frame
+                && self
+                    .frame
+                    .properties
+                    .iter()
+                    .any(|other| other.name == said.name && other.place != said.place);
+            if refines && (!matches!(said.ty.it.as_str(), "String" | "Edm.String") || said.nullable != (said.name == "Description")) {
+                let message = format!(
+                    "`{}` of the frame keeps its type: a String that is nullable only in `Description`.",
+                    said.name
+                );
+                self.problems.add(said.place, message);
+            }
             let wanted = if base.is_some() {
                 format!("{}_{}", raw.name, said.name)
             } else {
@@ -302,10 +315,10 @@ impl<'a> Build<'a> {
         find: impl Fn(usize, &str) -> Option<usize>,
     ) -> Vec<Option<usize>> {
         let mut bases = vec![None; count];
-        for id in 0..count {
+        for (id, found) in bases.iter_mut().enumerate() {
             let (Some(base), name) = said(id) else { continue };
-            bases[id] = find(id, &base.it);
-            if bases[id].is_none() {
+            *found = find(id, &base.it);
+            if found.is_none() {
                 self.problems
                     .add(base.place, format!("The base type `{}` of `{name}` is not declared.", base.it));
             }

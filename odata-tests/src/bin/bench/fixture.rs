@@ -48,7 +48,7 @@ page_size = 50
 
 [properties]
 Id     = { type = "Int32" }
-ItemId = { type = "Int32", index = true }
+ItemId = { type = "Int32" }
 Name   = { type = "String", max = 80 }
 Amount = { type = "Int32" }
 

@@ -1,0 +1,189 @@
+//! Floor 2: who is calling. Credentials become a [`Proof`], a proof and the tenant header a [`Caller`].
+//!
+//! Each scheme is one file and one row of [`SCHEMES`]. A proof is taken only while the database's security version is the one
+//! it was made under, and that is looked up by the very job that does the request's work: a changed password, role or state
+//! of a user counts at once, and a cached proof costs no thread of its own.
+
+pub mod basic;
+pub mod cache;
+pub mod password;
+
+use std::sync::Arc;
+
+use crate::engine::{Engine, identity};
+use crate::model::caller::{Caller, Guid, Tenants, role};
+use crate::model::edm::{Edm, Value};
+use crate::model::fault::{self, Fault, Outcome};
+use crate::model::limits::CREDENTIAL_BYTES;
+use crate::model::text;
+use crate::store::{Db, Session};
+
+/// A way to prove who one is.
+#[derive(Debug)]
+pub struct Scheme {
+    /// First word of `Authorization`, in any letter case.
+    pub name: &'static str,
+    /// Its `WWW-Authenticate`.
+    pub challenge: &'static str,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Basic,
+}
+
+/// What is enabled, in the order of the challenges.
+pub const SCHEMES: &[Scheme] = &[Scheme { name: "Basic", challenge: "Basic realm=\"Odonata\"", kind: Kind::Basic }];
+
+/// A user who has proved to be that user, acting in the own tenant.
+#[derive(Debug)]
+pub struct Proof {
+    /// Who.
+    pub caller: Caller,
+    /// The database's security version when it was proved.
+    pub version: i64,
+}
+
+/// What a request says about who is calling, and in which tenant.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Presented<'a> {
+    /// `Authorization`.
+    pub authorization: Option<&'a [u8]>,
+}
+
+/// Knows who is calling.
+#[derive(Debug)]
+pub struct Auth {
+    engine: Arc<Engine>,
+    db: Db,
+    cache: cache::Cache,
+    hasher: password::Hasher,
+}
+
+impl Auth {
+    /// Over the users of a database.
+    pub fn new(engine: Arc<Engine>, db: Db) -> Outcome<Auth> {
+        Ok(Auth { engine, db, cache: cache::Cache::new()?, hasher: password::Hasher::default() })
+    }
+
+    /// For passwords in bodies.
+    pub fn hasher(&self) -> &password::Hasher {
+        &self.hasher
+    }
+
+    /// Who is calling. The proof may be older than the last change of users and roles: [`Auth::caller`] tells.
+    ///
+    /// # Errors
+    /// 401 without credentials, and with such that are not right.
+    pub async fn prove(&self, presented: Presented<'_>) -> Outcome<Arc<Proof>> {
+        let Some(header) = presented.authorization else {
+            return Err(Fault::new(&fault::UNAUTHENTICATED, "This needs credentials."));
+        };
+        if header.len() > CREDENTIAL_BYTES {
+            return Err(Fault::new(&fault::TOO_LARGE, format!("`Authorization` has at most {CREDENTIAL_BYTES} bytes.")));
+        }
+        let end = header.iter().position(|byte| *byte == b' ').unwrap_or(header.len());
+        let (name, token) = header.split_at(end);
+        let scheme = SCHEMES.iter().find(|scheme| name.eq_ignore_ascii_case(scheme.name.as_bytes()));
+        match scheme.map(|scheme| scheme.kind) {
+            Some(Kind::Basic) => basic::prove(self, header, token).await,
+            None => Err(refused()),
+        }
+    }
+
+    /// Forgets what was proved by these credentials, after [`caller`](Auth::caller) said that it does not hold any more.
+    pub fn forget(&self, presented: Presented<'_>) {
+        if let Some(header) = presented.authorization {
+            self.cache.remove(&self.cache.print(header));
+        }
+    }
+}
+
+/// The caller that a proof stands for, acting in the tenant that `tenant` (the tenant header's text) names. None when users or
+/// roles have changed since the proof: it has to be made again.
+///
+/// # Errors
+/// 400 for a text that is not a Guid, 403 for a tenant that is not the caller's.
+pub fn caller(engine: &Engine, session: &mut Session<'_>, proof: &Proof, tenant: Option<&str>) -> Outcome<Option<Caller>> {
+    if identity::security_version(session)? != proof.version {
+        return Ok(None);
+    }
+    let Some(tenant) = tenant else {
+        return Ok(Some(proof.caller.clone()));
+    };
+    let Some(tenant) = guid(tenant) else {
+        return Err(Fault::new(&fault::BAD_REQUEST, "The tenant header is not a Guid."));
+    };
+    let mut caller = proof.caller.clone();
+    if tenant == caller.tenant {
+        return Ok(Some(caller));
+    }
+    if !caller.operator {
+        return Err(foreign());
+    }
+    if tenant == [0; 16] {
+        caller.tenants = Tenants::All;
+    } else if identity::tenant_exists(engine, session, tenant)? {
+        caller.tenant = tenant;
+        caller.tenants = Tenants::One(tenant);
+    } else {
+        return Err(foreign());
+    }
+    Ok(Some(caller))
+}
+
+/// The one place where roles become rights.
+fn role_caller(user: i64, name: String, tenant: Guid, roles: &[String]) -> Caller {
+    let has = |role: &str| roles.iter().any(|held| held == role);
+    let operator = has(role::UBER_ADMIN);
+    Caller {
+        user,
+        name,
+        tenant,
+        tenants: Tenants::One(tenant),
+        administrator: operator || has(role::CLOUD_ADMIN),
+        operator,
+        member: operator || has(role::CLOUD_ADMIN) || has(role::CLOUD_USER),
+    }
+}
+
+/// A Guid from its text.
+pub fn guid(text: &str) -> Option<Guid> {
+    match text::parse(Edm::Guid, text.trim())? {
+        Value::Bytes(bytes) => bytes.try_into().ok(),
+        _ => None,
+    }
+}
+
+/// The same for every reason, so that nobody learns which users there are.
+fn refused() -> Fault {
+    Fault::new(&fault::UNAUTHENTICATED, "The credentials are not right.")
+}
+
+/// The same for tenants of others and such that are not there.
+fn foreign() -> Fault {
+    Fault::new(&fault::FORBIDDEN, "The tenant is not one of yours.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::caller::SYSTEM_TENANT;
+
+    #[test]
+    fn roles_become_rights() {
+        for (roles, administrator, operator, member) in [
+            (&["UberAdmin"][..], true, true, true),
+            (&["CloudAdmin"], true, false, true),
+            (&["CloudUser"], false, false, true),
+            (&["cloudadmin", "Other"], false, false, false),
+            (&[], false, false, false),
+        ] {
+            let roles: Vec<String> = roles.iter().map(|role| (*role).to_owned()).collect();
+            let caller = role_caller(7, "x".into(), SYSTEM_TENANT, &roles);
+            assert_eq!((caller.administrator, caller.operator, caller.member), (administrator, operator, member), "{roles:?}");
+            assert_eq!(caller.tenants, Tenants::One(SYSTEM_TENANT), "{roles:?}");
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! `odonata serve`.
+
+use super::{House, say};
+use crate::http;
+use crate::settings::Settings;
+
+/// Serves until told to stop.
+pub fn run(settings: &Settings) -> Result<(), String> {
+    let house = House::open(settings)?;
+    let config = http::Config {
+        listen: settings.listen.clone(),
+        public_url: settings.public_url.clone(),
+        tenant_headers: settings.tenant_headers.clone(),
+        workers: settings.workers,
+        require_if_match: settings.require_if_match,
+    };
+    http::serve(config, house.engine.clone(), house.db.clone(), |address| say(&format!("listening on http://{address}")))
+}

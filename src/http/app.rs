@@ -1,0 +1,254 @@
+//! The server: start, the way of a request to whoever answers it, graceful stop.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use actix_web::http::header;
+use actix_web::web::{Bytes, Data, Payload, route};
+use actix_web::{App as ActixApp, HttpRequest, HttpResponse, HttpServer};
+
+use super::conditions::Method;
+use super::entity;
+use super::health::{self, Metrics};
+use super::reply::{self, Answer};
+use super::visitor::Visitor;
+use crate::auth::Auth;
+use crate::engine::Engine;
+use crate::model::fault::{Fault, Outcome};
+use crate::model::limits::SHUTDOWN_SECONDS;
+use crate::model::schema::Schema;
+use crate::odata::{accept, metadata};
+use crate::store::Db;
+
+/// Threads of a worker's pool for scans and password hashes; the stack of each is only used while it works.
+const BLOCKING_THREADS: usize = 16;
+
+/// How to serve.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Address and port.
+    pub listen: String,
+    /// Where clients reach the server, without a slash at the end.
+    pub public_url: Option<String>,
+    /// Names of the tenant header.
+    pub tenant_headers: Vec<String>,
+    /// Threads that serve requests.
+    pub workers: usize,
+    /// Changes of entities with an ETag need `If-Match` (WR-67).
+    pub require_if_match: bool,
+}
+
+/// What all requests share.
+pub struct App {
+    /// How to serve.
+    pub config: Config,
+    /// What operations mean.
+    pub engine: Arc<Engine>,
+    /// The rows.
+    pub db: Db,
+    /// Who is calling.
+    pub auth: Auth,
+    /// `$metadata` of each endpoint, and its version.
+    pub metadata: Vec<(Bytes, &'static str)>,
+    metrics: Metrics,
+}
+
+/// Where a path leads.
+#[derive(Debug, PartialEq, Eq)]
+enum Place<'a> {
+    Health,
+    Metrics,
+    Index,
+    /// An endpoint, and what follows the slash after it.
+    Endpoint(usize, &'a str),
+    Nowhere,
+}
+
+impl<'a> Place<'a> {
+    fn of(schema: &Schema, path: &'a str) -> Place<'a> {
+        let path = path.trim_start_matches('/');
+        match path.trim_end_matches('/') {
+            "health" => return Place::Health,
+            "metrics" => return Place::Metrics,
+            "" | "api" => return Place::Index,
+            _ => {}
+        }
+        let Some(path) = path.strip_prefix("api/") else {
+            return Place::Nowhere;
+        };
+        let path = path.trim_start_matches('/');
+        let (name, rest) = path.split_once('/').unwrap_or((path, ""));
+        let endpoint = schema.endpoints.iter().position(|endpoint| endpoint.name == name);
+        endpoint.map_or(Place::Nowhere, |endpoint| Place::Endpoint(endpoint, rest))
+    }
+
+    /// For counting.
+    fn label(&self, schema: &'a Schema) -> &'a str {
+        match self {
+            Place::Endpoint(endpoint, _) => &schema.endpoints[*endpoint].name,
+            _ => "",
+        }
+    }
+}
+
+/// Serves until the process is told to stop, then waits for the requests that run. `ready` learns the address when requests
+/// are accepted.
+pub fn serve(config: Config, engine: Arc<Engine>, db: Db, ready: impl FnOnce(SocketAddr)) -> Result<(), String> {
+    actix_web::rt::System::new().block_on(run(config, engine, db, ready))
+}
+
+async fn run(config: Config, engine: Arc<Engine>, db: Db, ready: impl FnOnce(SocketAddr)) -> Result<(), String> {
+    let auth = Auth::new(engine.clone(), db.clone()).map_err(|fault| fault.to_string())?;
+    let documents = 0..engine.schema.endpoints.len();
+    let metadata = documents.map(|endpoint| (metadata::write(&engine.schema, endpoint).into(), version(&engine.schema, endpoint)));
+    let metadata = metadata.collect();
+    let metrics = Metrics::new().map_err(|fault| fault.to_string())?;
+    let app = Data::new(App { config: config.clone(), engine, db: db.clone(), auth, metadata, metrics });
+    let server = HttpServer::new(move || ActixApp::new().app_data(app.clone()).default_service(route().to(answer)))
+        .workers(config.workers)
+        .worker_max_blocking_threads(BLOCKING_THREADS)
+        .shutdown_timeout(SHUTDOWN_SECONDS as u64)
+        .disable_signals()
+        .bind(&config.listen)
+        .map_err(|error| format!("cannot listen on {}: {error}", config.listen))?;
+    let address = server.addrs().first().copied().ok_or("there is no address to listen on")?;
+    let server = server.run();
+    let handle = server.handle();
+    actix_web::rt::spawn(async move {
+        told_to_stop().await;
+        tracing::info!("stopping");
+        handle.stop(true).await;
+    });
+    ready(address);
+    let result = server.await.map_err(|error| error.to_string());
+    db.close();
+    result
+}
+
+fn version(schema: &Schema, endpoint: usize) -> &'static str {
+    match metadata::data_service_version(schema, endpoint) {
+        (1, _) => "1.0",
+        (2, _) => "2.0",
+        _ => "3.0",
+    }
+}
+
+/// Ctrl-C, or a polite `kill`.
+async fn told_to_stop() {
+    #[cfg(unix)]
+    if let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        let interrupt = std::pin::pin!(tokio::signal::ctrl_c());
+        let mut interrupt = interrupt;
+        return std::future::poll_fn(|context| match terminate.poll_recv(context) {
+            std::task::Poll::Ready(_) => std::task::Poll::Ready(()),
+            std::task::Poll::Pending => interrupt.as_mut().poll(context).map(drop),
+        })
+        .await;
+    }
+    // Without signals there is nobody who could tell.
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Every request comes here.
+async fn answer(request: HttpRequest, payload: Payload, app: Data<App>) -> HttpResponse {
+    let running = app.metrics.begin();
+    let place = Place::of(&app.engine.schema, request.uri().path());
+    let label = place.label(&app.engine.schema);
+    let response = match guarded(lead(&app, &request, payload, place)).await {
+        Ok(answer) => answer.into_response(),
+        Err(fault) => {
+            let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
+            let format = entity::format_option(request.query_string());
+            reply::of_fault(&fault, accept::for_error(format.as_deref(), accept))
+        }
+    };
+    running.answered(Method::label(request.method().as_str()), response.status().as_u16(), label);
+    response
+}
+
+async fn lead(app: &App, request: &HttpRequest, payload: Payload, place: Place<'_>) -> Outcome<Answer> {
+    match place {
+        Place::Health => health::health(&app.db).await,
+        Place::Metrics => {
+            Visitor::enter(app, request).await?.check().await?;
+            app.metrics.answer()
+        }
+        Place::Index => {
+            Visitor::enter(app, request).await?.check().await?;
+            Ok(index(&app.engine.schema))
+        }
+        Place::Endpoint(endpoint, rest) => entity::answer(app, request, payload, endpoint, rest).await,
+        Place::Nowhere => Visitor::enter(app, request).await?.refuse(Fault::not_found()).await,
+    }
+}
+
+/// What is served, for people.
+fn index(schema: &Schema) -> Answer {
+    let mut body = String::from("Odonata\n\n");
+    for endpoint in &schema.endpoints {
+        body.push_str(&format!("/api/{}/  {}\n", endpoint.name, endpoint.title));
+    }
+    Answer { content_type: "text/plain;charset=utf-8", body: body.into(), ..Answer::of(200) }
+}
+
+/// A panic in the work for one request is a fault of that request, and of nothing else.
+async fn guarded<T>(work: impl Future<Output = Outcome<T>>) -> Outcome<T> {
+    let mut work = std::pin::pin!(work);
+    std::future::poll_fn(move |context| {
+        catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context)))
+            .unwrap_or_else(|_| std::task::Poll::Ready(Err(Fault::internal("the handler panicked"))))
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::schema::Endpoint;
+
+    #[test]
+    fn paths_lead_somewhere() {
+        let endpoint = Endpoint {
+            name: "Core".into(),
+            namespace: String::new(),
+            title: String::new(),
+            containers: Vec::new(),
+            sets: Vec::new(),
+            types: Vec::new(),
+            complex: Vec::new(),
+            operations: Vec::new(),
+            association_sets: Vec::new(),
+            permission_prefix: String::new(),
+            set_names: Default::default(),
+        };
+        let schema = Schema { endpoints: vec![endpoint], ..Schema::default() };
+        for (path, expected) in [
+            ("/health", Place::Health),
+            ("/health/x", Place::Nowhere),
+            ("/metrics", Place::Metrics),
+            ("/", Place::Index),
+            ("/api", Place::Index),
+            ("/api/", Place::Index),
+            ("/api/Core", Place::Endpoint(0, "")),
+            ("/api/Core/", Place::Endpoint(0, "")),
+            ("//api//Core/Users(1)/Name", Place::Endpoint(0, "Users(1)/Name")),
+            ("/api/Core/Users%281%29", Place::Endpoint(0, "Users%281%29")),
+            ("/api/core/", Place::Nowhere),
+            ("/apix/Core", Place::Nowhere),
+            ("*", Place::Nowhere),
+        ] {
+            assert_eq!(Place::of(&schema, path), expected, "{path}");
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_panic_is_a_fault() {
+        let fault = guarded(async { if true { panic!("for the test") } else { Ok(()) } }).await.unwrap_err();
+        assert_eq!(fault.kind.status, 500);
+        assert_eq!(guarded(async { Ok(7) }).await.unwrap(), 7);
+    }
+}

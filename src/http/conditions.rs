@@ -1,0 +1,166 @@
+//! Headers with a meaning of their own: preconditions, `Prefer`, `X-HTTP-Method`.
+
+use crate::model::fault::{self, Fault, Outcome};
+use crate::model::target::{Preconditions, Tags};
+
+/// Reads `If-Match` and `If-None-Match`. Both together are 400 (RD-4).
+pub fn preconditions(if_match: Option<&str>, if_none_match: Option<&str>) -> Outcome<Preconditions> {
+    if if_match.is_some() && if_none_match.is_some() {
+        return Err(bad("`If-Match` and `If-None-Match` do not go together."));
+    }
+    Ok(Preconditions { if_match: if_match.map(tags).transpose()?, if_none_match: if_none_match.map(tags).transpose()? })
+}
+
+/// `*`, or a list of entity tags as they were sent; what is inside the quotes is opaque, and may hold commas.
+fn tags(text: &str) -> Outcome<Tags> {
+    let mut rest = text.trim();
+    if rest == "*" {
+        return Ok(Tags::Any);
+    }
+    let mut tags = Vec::new();
+    while !rest.is_empty() {
+        let weak = if rest.starts_with("W/") || rest.starts_with("w/") { 2 } else { 0 };
+        let quoted = rest[weak..].strip_prefix('"').and_then(|inner| inner.find('"'));
+        let end = weak + 2 + quoted.ok_or_else(|| bad("An entity tag stands in double quotes."))?;
+        tags.push(rest[..end].to_owned());
+        let after = rest[end..].trim_start();
+        rest = match after.strip_prefix(',') {
+            Some(more) => more.trim_start(),
+            None if after.is_empty() => "",
+            None => return Err(bad("Entity tags have commas between them.")),
+        };
+    }
+    if tags.is_empty() { Err(bad("A precondition names an entity tag or `*`.")) } else { Ok(Tags::List(tags)) }
+}
+
+fn bad(message: &'static str) -> Fault {
+    Fault::new(&fault::BAD_REQUEST, message)
+}
+
+/// What the client would like to get after a change (WR-12, WR-33).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prefer {
+    /// `return-content`
+    Content,
+    /// `return-no-content`
+    NoContent,
+}
+
+impl Prefer {
+    /// From the header; the first of the two that it names, other preferences are passed over.
+    pub fn read(text: &str) -> Option<Prefer> {
+        text.split(',').find_map(|item| match item.split(';').next()?.trim() {
+            item if item.eq_ignore_ascii_case("return-content") => Some(Prefer::Content),
+            item if item.eq_ignore_ascii_case("return-no-content") => Some(Prefer::NoContent),
+            _ => None,
+        })
+    }
+
+    /// `Preference-Applied`.
+    pub fn applied(self) -> &'static str {
+        match self {
+            Prefer::Content => "return-content",
+            Prefer::NoContent => "return-no-content",
+        }
+    }
+}
+
+/// What a request wants to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Method {
+    Get,
+    Head,
+    Post,
+    Put,
+    /// PATCH, or MERGE, which means the same (WR-31).
+    Patch,
+    Delete,
+    Options,
+}
+
+/// Every method and what it means.
+const METHODS: &[(&str, Method)] = &[
+    ("GET", Method::Get),
+    ("HEAD", Method::Head),
+    ("POST", Method::Post),
+    ("PUT", Method::Put),
+    ("PATCH", Method::Patch),
+    ("MERGE", Method::Patch),
+    ("DELETE", Method::Delete),
+    ("OPTIONS", Method::Options),
+];
+
+impl Method {
+    /// What a request line and `X-HTTP-Method` say together: the header is obeyed on POST only (WR-2).
+    pub fn read(line: &str, tunnelled: Option<&str>) -> Outcome<Method> {
+        let named = |name: &str| METHODS.iter().find(|row| row.0.eq_ignore_ascii_case(name)).map(|row| row.1);
+        let method = METHODS.iter().find(|row| row.0 == line).map(|row| row.1);
+        let method = method.ok_or_else(|| Fault::method("GET, HEAD, POST, PUT, PATCH, MERGE, DELETE, OPTIONS"))?;
+        match tunnelled {
+            None => Ok(method),
+            Some(_) if method != Method::Post => Err(bad("`X-HTTP-Method` goes with POST.")),
+            Some(name) => named(name.trim())
+                .filter(|method| matches!(method, Method::Put | Method::Patch | Method::Delete))
+                .ok_or_else(|| bad("`X-HTTP-Method` is PUT, PATCH, MERGE or DELETE.")),
+        }
+    }
+
+    /// For counting.
+    pub fn label(line: &str) -> &'static str {
+        METHODS.iter().find(|row| row.0 == line).map_or("other", |row| row.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_are_read() {
+        let list = |tags: &[&str]| Some(Tags::List(tags.iter().map(|tag| (*tag).to_owned()).collect()));
+        for (text, expected) in [
+            ("*", Some(Tags::Any)),
+            (" W/\"1,2\" ", list(&["W/\"1,2\""])),
+            ("W/\"1\", \"b\"", list(&["W/\"1\"", "\"b\""])),
+            ("\"\"", list(&["\"\""])),
+            ("", None),
+            ("W/1", None),
+            ("\"a", None),
+            ("\"a\" \"b\"", None),
+            ("W/", None),
+            ("ü", None),
+        ] {
+            assert_eq!(tags(text).ok(), expected, "{text}");
+        }
+        assert!(preconditions(Some("*"), Some("*")).is_err(), "RD-4");
+    }
+
+    #[test]
+    fn prefer_is_read() {
+        for (text, expected) in [
+            ("return-content", Some(Prefer::Content)),
+            ("wait=5, Return-No-Content; x=1", Some(Prefer::NoContent)),
+            ("return=minimal", None),
+            ("", None),
+        ] {
+            assert_eq!(Prefer::read(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn methods_are_read() {
+        for (line, tunnelled, expected) in [
+            ("GET", None, Ok(Method::Get)),
+            ("MERGE", None, Ok(Method::Patch)),
+            ("POST", Some("merge"), Ok(Method::Patch)),
+            ("POST", Some("DELETE"), Ok(Method::Delete)),
+            ("POST", Some("GET"), Err(400)),
+            ("PUT", Some("PUT"), Err(400)),
+            ("TRACE", None, Err(405)),
+            ("get", None, Err(405)),
+        ] {
+            assert_eq!(Method::read(line, tunnelled).map_err(|fault| fault.kind.status), expected, "{line} {tunnelled:?}");
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! Floor 4: HTTP. A request becomes calls on `auth`, `odata`, `engine` and `store`, and what they answer a response.
+//!
+//! Invariant: the only module that names actix; nothing below it sees a header or a status line.
+
+mod app;
+mod conditions;
+mod entity;
+mod health;
+mod origin;
+mod read;
+mod reply;
+mod visitor;
+mod write;
+
+pub use app::{Config, serve};

@@ -1,0 +1,186 @@
+//! GET of entities and of what is in them.
+
+use super::entity::{Request, missing};
+use super::reply::Answer;
+use super::visitor::{Visitor, Work};
+use crate::engine::{Engine, Read};
+use crate::model::caller::Caller;
+use crate::model::edm::{Cell, Edm};
+use crate::model::fault::{self, Fault, Outcome};
+use crate::model::page::Page;
+use crate::model::query::Query;
+use crate::model::schema::{SetId, Type};
+use crate::model::target::{Leaf, Preconditions, Resource, Step};
+use crate::model::text;
+use crate::odata::accept::{Choice, Kind};
+use crate::odata::format::{self, Context, Entity, LinksContext, Render};
+use crate::odata::options::{self, Options, ResourceKind};
+use crate::odata::{canonical, version::Version};
+use crate::store::{Session, Weight};
+
+/// Reads what `resource` is about. Rendering is part of the database's job, so that it runs where the read does: a small
+/// one on the worker, a large one beside it.
+pub async fn answer(request: &Request<'_>, visitor: Visitor<'_>, resource: Resource) -> Outcome<Answer> {
+    let plan = match Plan::of(request, resource) {
+        Ok(plan) => plan,
+        Err(fault) => return visitor.refuse(fault).await,
+    };
+    let engine = request.app.engine.clone();
+    let weight = match plan.resource.leaf {
+        Leaf::Count | Leaf::LinksCount => Weight::Scan,
+        _ => engine.weight(&plan.resource, &plan.query),
+    };
+    visitor.run(Work::Read(weight), move |session, caller| plan.run(&engine, session, caller)).await
+}
+
+/// A read that can be carried to another thread.
+struct Plan {
+    resource: Resource,
+    query: Query,
+    options: Options,
+    choice: Choice,
+    version: Version,
+    endpoint: usize,
+    root: String,
+    url: String,
+    preconditions: Preconditions,
+}
+
+/// What a leaf is to the options, and to the negotiation of formats.
+fn kinds(resource: &Resource) -> Outcome<(ResourceKind, Kind)> {
+    Ok(match (&resource.leaf, resource.collection) {
+        (Leaf::Entities, true) => (ResourceKind::Entities, Kind::Feed),
+        (Leaf::Entities, false) => (ResourceKind::Entity, Kind::Entry),
+        (Leaf::Count | Leaf::LinksCount, _) => (ResourceKind::Count, Kind::Count),
+        (Leaf::Links, _) => (ResourceKind::Links, Kind::Value),
+        (Leaf::Property { raw: true, ty, .. }, _) if *ty == Type::Primitive(Edm::Binary) => (ResourceKind::Media, Kind::RawBinary),
+        (Leaf::Property { raw: true, .. }, _) => (ResourceKind::Media, Kind::Raw),
+        (Leaf::Property { .. }, _) => (ResourceKind::Property, Kind::Value),
+        (Leaf::Media, _) => return Err(missing("Media resources are not implemented yet.")),
+    })
+}
+
+impl Plan {
+    fn of(request: &Request<'_>, resource: Resource) -> Outcome<Plan> {
+        let (resource_kind, kind) = kinds(&resource)?;
+        let schema = &request.app.engine.schema;
+        let options = Options::parse(request.query)?;
+        options.check(resource_kind)?;
+        let choice = request.negotiate(kind)?;
+        // A precondition is about one entity and its ETag (RD-4).
+        if request.is_conditional() && (resource.collection || !schema.types[resource.ty].family.iter().any(|&ty| schema.types[ty].has_etag())) {
+            return Err(no_etag());
+        }
+        Ok(Plan {
+            query: options::query(schema, request.endpoint, resource.ty, resource.end_set, &options)?,
+            version: request.versions.answer(choice.version)?,
+            endpoint: request.endpoint,
+            root: request.root.clone(),
+            url: request.url.clone(),
+            preconditions: request.preconditions.clone(),
+            resource,
+            options,
+            choice,
+        })
+    }
+
+    fn run(&self, engine: &Engine, session: &mut Session<'_>, caller: &Caller) -> Outcome<Answer> {
+        if matches!(self.resource.leaf, Leaf::Count | Leaf::LinksCount) {
+            let count = engine.count(session, caller, &self.resource, &self.query)?;
+            return Ok(self.ok(count.to_string().into_bytes()));
+        }
+        let render = Render { schema: &engine.schema, endpoint: self.endpoint, root: &self.root, level: self.choice.level };
+        match engine.read(session, caller, &self.resource, &self.query)? {
+            Read::Null => Ok(Answer { version: self.version.text(), ..Answer::of(204) }),
+            Read::Entities(page) => {
+                let next = page.next.as_deref().map(|token| format!("{}?{}", self.url, self.options.next_link(token, page.top_left)));
+                Ok(self.ok(match self.resource.leaf {
+                    Leaf::Links => self.links(&render, &page, next.as_deref()),
+                    _ => format::feed(&render, self.choice.format, &page, &self.context(&page), next.as_deref()),
+                }))
+            }
+            Read::Entity(page) => self.entity(&render, &page),
+        }
+    }
+
+    fn ok(&self, body: Vec<u8>) -> Answer {
+        Answer { version: self.version.text(), content_type: self.choice.content_type, body: body.into(), ..Answer::of(200) }
+    }
+
+    /// One entity, or something of it: with its ETag (RD-1, RD-10), and what that means for preconditions (RD-2, RD-3).
+    fn entity(&self, render: &Render<'_>, page: &Page) -> Outcome<Answer> {
+        let entity = Entity::of(render, page, 0);
+        let etag = entity.etag();
+        if self.preconditions != Preconditions::default() {
+            let tag = etag.as_deref().ok_or_else(no_etag)?;
+            if self.preconditions.if_match.as_ref().is_some_and(|tags| !tags.contain(tag)) {
+                return Err(Fault::new(&fault::PRECONDITION, "The entity has another ETag now."));
+            }
+            if self.preconditions.if_none_match.as_ref().is_some_and(|tags| tags.contain(tag)) {
+                return Ok(Answer { version: self.version.text(), etag, ..Answer::of(304) });
+            }
+        }
+        let body = match &self.resource.leaf {
+            Leaf::Links => self.links(render, page, None),
+            Leaf::Property { property, path, ty, raw } => {
+                let name = path.last().unwrap_or(&entity.entity_type().properties[*property].name);
+                let inner = match (path.is_empty(), entity.cell(*property)) {
+                    (false, Cell::Text(json)) => Some(canonical::follow(json, path, ty)),
+                    _ => None,
+                };
+                let cell = inner.as_ref().map_or(entity.cell(*property), |value| value.cell());
+                match raw {
+                    true => raw_value(ty, cell)?,
+                    false => format::property(render, self.choice.format, name, ty, cell),
+                }
+            }
+            _ => format::entity(render, self.choice.format, page, 0, &self.context(page)),
+        };
+        Ok(Answer { etag, ..self.ok(body) })
+    }
+
+    fn context<'a>(&self, page: &'a Page) -> Context<'a> {
+        let (set, single, select) = (self.resource.end_set, !self.resource.collection, page.shape.select_text.as_deref());
+        Context { set, ty: self.resource.ty, single, select }
+    }
+
+    /// The links of the last navigation of the path.
+    fn links(&self, render: &Render<'_>, page: &Page, next: Option<&str>) -> Vec<u8> {
+        let (set, navigation, is_many) = last_navigation(render, &self.resource);
+        let single = !self.resource.collection;
+        let context = LinksContext { set, navigation, single, element: single && is_many };
+        format::links(render, self.choice.format, page, &context, next)
+    }
+}
+
+/// The set that the last navigation starts from, its name, and whether it leads to a collection.
+fn last_navigation<'a>(render: &Render<'a>, resource: &Resource) -> (SetId, &'a str, bool) {
+    let mut found = (resource.set, "", false);
+    let mut at = Some(resource.set);
+    for step in &resource.steps {
+        if let Step::Navigate { ty, navigation, set } = step {
+            let navigation = &render.schema.types[*ty].navigations[*navigation];
+            found = (at.unwrap_or(resource.set), &navigation.name, navigation.is_many());
+            at = *set;
+        }
+    }
+    found
+}
+
+/// The value alone: text, or the bytes of a Binary (CON-16). Null is no value: 404 (RD-7).
+fn raw_value(ty: &Type, cell: Cell<'_>) -> Outcome<Vec<u8>> {
+    match (ty, cell) {
+        (_, Cell::Null) => Err(Fault::not_found()),
+        (Type::Primitive(Edm::Binary), Cell::Bytes(bytes)) => Ok(bytes.to_vec()),
+        (Type::Primitive(edm), cell) => {
+            let mut body = Vec::new();
+            text::write(*edm, cell, &mut body);
+            Ok(body)
+        }
+        _ => Err(Fault::new(&fault::BAD_PATH, "Only primitive properties have a raw value.")),
+    }
+}
+
+fn no_etag() -> Fault {
+    Fault::new(&fault::BAD_REQUEST, "This resource has no ETag, so a precondition cannot be met.")
+}

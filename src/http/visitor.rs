@@ -1,0 +1,89 @@
+//! Who is calling, for the time of one request: the only way to the database.
+
+use std::sync::Arc;
+
+use actix_web::HttpRequest;
+use actix_web::http::header;
+
+use super::app::App;
+use crate::auth::{self, Presented, Proof};
+use crate::model::caller::Caller;
+use crate::model::fault::{self, Fault, Outcome};
+use crate::store::{Session, Weight};
+
+/// Proofs tried when users and roles change while the request runs.
+const TRIES: usize = 3;
+
+/// What a request's job does with the database.
+#[derive(Debug, Clone, Copy)]
+pub enum Work {
+    /// Reads.
+    Read(Weight),
+    /// Writes, in a transaction.
+    Write,
+}
+
+/// A caller whose credentials were right when last looked at.
+pub struct Visitor<'a> {
+    app: &'a App,
+    presented: Presented<'a>,
+    tenant: Option<String>,
+    proof: Arc<Proof>,
+}
+
+enum Attempt<T, J> {
+    Done(T),
+    /// The proof does not hold any more; the job comes back.
+    Stale(J),
+}
+
+impl<'a> Visitor<'a> {
+    /// # Errors
+    /// 401.
+    pub async fn enter(app: &'a App, request: &'a HttpRequest) -> Outcome<Visitor<'a>> {
+        let headers = request.headers();
+        let presented = Presented { authorization: headers.get(header::AUTHORIZATION).map(|value| value.as_bytes()) };
+        let proof = app.auth.prove(presented).await?;
+        let tenant = app.config.tenant_headers.iter().find_map(|name| headers.get(name.as_str()));
+        // What is not text is not a Guid either, and is refused as such.
+        let tenant = tenant.map(|value| value.to_str().unwrap_or("?").to_owned());
+        Ok(Visitor { app, presented, tenant, proof })
+    }
+
+    /// Runs a job on the database as this caller, after having looked in the same snapshot that the proof still holds.
+    pub async fn run<T, J>(mut self, work: Work, job: J) -> Outcome<T>
+    where
+        T: Send + 'static,
+        J: FnOnce(&mut Session<'_>, &Caller) -> Outcome<T> + Send + 'static,
+    {
+        let mut job = job;
+        for _ in 0..TRIES {
+            let (engine, proof, tenant) = (self.app.engine.clone(), self.proof.clone(), self.tenant.clone());
+            let attempt = move |session: &mut Session<'_>| match auth::caller(&engine, session, &proof, tenant.as_deref())? {
+                Some(caller) => Ok(Attempt::Done(job(session, &caller)?)),
+                None => Ok(Attempt::Stale(job)),
+            };
+            let outcome = match work {
+                Work::Read(weight) => self.app.db.read(weight, attempt).await?,
+                Work::Write => self.app.db.write(attempt).await?,
+            };
+            match outcome {
+                Attempt::Done(value) => return Ok(value),
+                Attempt::Stale(unused) => job = unused,
+            }
+            self.app.auth.forget(self.presented);
+            self.proof = self.app.auth.prove(self.presented).await?;
+        }
+        Err(Fault::new(&fault::BUSY, "Users and roles are changing all the time."))
+    }
+
+    /// Only looks that the proof still holds.
+    pub async fn check(self) -> Outcome<()> {
+        self.run(Work::Read(Weight::Key), |_, _| Ok(())).await
+    }
+
+    /// Says `fault`, but only to a caller whose proof still holds.
+    pub async fn refuse<T: Send + 'static>(self, fault: Fault) -> Outcome<T> {
+        self.run(Work::Read(Weight::Key), |_, _| Err(fault)).await
+    }
+}
