@@ -208,86 +208,43 @@ fn an_association_has_what_the_files_say() {
     assert_eq!(indexes, ["CustomerId,Id", "When,Id"]);
 }
 
-/// One row: a navigation of Order to Customer, and what comes of it: the near multiplicity, the join, whether there is a constraint and a reference.
+/// The file of a type `O` with a property and a navigation to `C`.
+fn type_with(property: &str, navigation: &str) -> String {
+    let head = "entity = \"O\"\nset = \"Os\"\nkey = [\"Id\"]\n[properties]\nId = { type = \"Int32\" }\n";
+    format!("{head}{property}\n[navigation.C]\nto = \"C\"\n{navigation}")
+}
+
+/// A navigation without partner and what comes of it: the multiplicity at its own end, the columns of the key and on which
+/// side they are, whether there is a referential constraint, and whether the database enforces the key.
 #[test]
+#[rustfmt::skip]
 fn keys_that_no_partner_mentions() {
-    let order = |key: &str, navigation: &str| {
-        format!(
-            "entity = \"O\"\nset = \"Os\"\nkey = [\"Id\"]\n[properties]\nId = {{ type = \"Int32\" }}\n{key}\n[navigation.C]\nto = \"C\"\n{navigation}"
-        )
-    };
     let customer = "entity = \"C\"\nset = \"Cs\"\nkey = [\"Id\"]\n[properties]\nId = { type = \"Int32\" }\nOId = { type = \"Int32\" }";
     let (nullable, required) = ("K = { type = \"Int32\", nullable = true }", "K = { type = \"Int32\" }");
-    let near = |column: &str| {
-        Some(Join::Near {
-            columns: vec![column.to_owned()],
-        })
-    };
-    let far = |column: &str| {
-        Some(Join::Far {
-            columns: vec![column.to_owned()],
-        })
-    };
-    let many = "multiplicity = \"*\"\n";
     let rows = [
-        (nullable, "key = [\"K\"]".to_owned(), "*", near("K"), true, true),
-        (required, "key = [\"K\"]".to_owned(), "*", near("K"), false, false),
-        (
-            required,
-            "key = [\"K\"]\nmultiplicity = \"1\"".to_owned(),
-            "*",
-            near("K"),
-            true,
-            true,
-        ),
-        (
-            nullable,
-            "key = [\"K\"]\nmultiplicity = \"1\"".to_owned(),
-            "*",
-            near("K"),
-            false,
-            true,
-        ),
-        (
-            nullable,
-            "key = [\"K\"]\nconstraint = false".to_owned(),
-            "*",
-            near("K"),
-            false,
-            true,
-        ),
-        (
-            nullable,
-            "key = [\"K\"]\npartner_multiplicity = \"0..1\"".to_owned(),
-            "0..1",
-            near("K"),
-            false,
-            true,
-        ),
-        (
-            nullable,
-            "key = [\"Id\"]\nmultiplicity = \"1\"\npartner_multiplicity = \"0..1\"".to_owned(),
-            "0..1",
-            near("Id"),
-            true,
-            true,
-        ),
-        (nullable, String::new(), "*", near("C_Id"), false, true),
-        (nullable, many.to_owned(), "0..1", far("C_Id"), false, true),
-        (nullable, format!("{many}target_key = [\"OId\"]"), "0..1", far("OId"), false, false),
+        (nullable, "key = [\"K\"]", "*", "near K", true, true),
+        (required, "key = [\"K\"]", "*", "near K", false, false),
+        (required, "key = [\"K\"]\nmultiplicity = \"1\"", "*", "near K", true, true),
+        (nullable, "key = [\"K\"]\nmultiplicity = \"1\"", "*", "near K", false, true),
+        (nullable, "key = [\"K\"]\nconstraint = false", "*", "near K", false, true),
+        (nullable, "key = [\"K\"]\npartner_multiplicity = \"0..1\"", "0..1", "near K", false, true),
+        (nullable, "key = [\"Id\"]\nmultiplicity = \"1\"\npartner_multiplicity = \"0..1\"", "0..1", "near Id", true, true),
+        (nullable, "", "*", "near C_Id", false, true),
+        (nullable, "multiplicity = \"*\"", "0..1", "far C_Id", false, true),
+        (nullable, "multiplicity = \"*\"\ntarget_key = [\"OId\"]", "0..1", "far OId", false, false),
     ];
     for (key, navigation, multiplicity, join, constraint, reference) in rows {
-        let schema = loaded(&[customer, &order(key, &navigation)]);
+        let schema = loaded(&[customer, &type_with(key, navigation)]);
         let found = nav(&schema, "O", "C");
         let association = &schema.associations[found.association];
-        assert_eq!(association.ends[found.from_end].multiplicity.text(), multiplicity, "{navigation}");
-        assert_eq!(found.join, join, "{navigation}");
-        assert_eq!(association.constraint.is_some(), constraint, "{navigation}");
-        assert_eq!(
-            schema.tables.iter().any(|table| !table.references.is_empty()),
-            reference,
-            "{navigation}"
-        );
+        let shown = match &found.join {
+            Some(Join::Near { columns }) => format!("near {}", columns.join(",")),
+            Some(Join::Far { columns }) => format!("far {}", columns.join(",")),
+            other => format!("{other:?}"),
+        };
+        let referenced = schema.tables.iter().any(|table| !table.references.is_empty());
+        let row = (association.ends[found.from_end].multiplicity.text(), shown.as_str(), association.constraint.is_some(), referenced);
+        assert_eq!(row, (multiplicity, join, constraint, reference), "{key} {navigation}");
         assert_eq!(association.name, "O_C_C_CPartner");
     }
 }

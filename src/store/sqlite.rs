@@ -162,7 +162,8 @@ type Str = Option<String>;
 type Num = Option<f64>;
 
 fn register(connection: &mut SqliteConnection) -> QueryResult<()> {
-    connection.register_collation(DECIMAL_COLLATION, compare_decimals)?;
+    // Diesel 2.3 calls a collation with its arguments exchanged.
+    connection.register_collation(DECIMAL_COLLATION, |right: &str, left: &str| compare_decimals(left, right))?;
     odata_lower_utils::register_impl(connection, |s: Str| s.map(|s| s.to_lowercase()))?;
     odata_upper_utils::register_impl(connection, |s: Str| s.map(|s| s.to_uppercase()))?;
     odata_trim_utils::register_impl(connection, |s: Str| s.map(|s| s.trim().to_owned()))?;
@@ -228,6 +229,21 @@ fn decimal_parts(text: &str) -> (i8, &str, &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::edm::{Cell, Edm};
+    use crate::model::page::Rows;
+    use crate::model::schema::ColumnKind;
+    use crate::store::dialect::Dialect;
+    use crate::store::sql::Sql;
+
+    #[test]
+    fn the_collation_has_its_sides_right() {
+        let mut connection = open(":memory:", "").unwrap();
+        let mut sql = Sql::new(Dialect::Sqlite);
+        sql.push("SELECT '9' COLLATE odata_decimal < '10', '10' COLLATE odata_decimal < '9'");
+        let mut rows = Rows::new(2);
+        Session::Sqlite(&mut connection).fetch(&sql, &[ColumnKind::Primitive(Edm::Boolean); 2], &mut rows).unwrap();
+        assert_eq!((rows.cell(0, 0), rows.cell(0, 1)), (Cell::Boolean(true), Cell::Boolean(false)));
+    }
 
     #[test]
     fn decimals_are_ordered_by_value() {
