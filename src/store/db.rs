@@ -68,7 +68,7 @@ impl Db {
             let db = Db {
                 backend: Backend::Postgres(pool),
             };
-            db.write_now(|session| migrate::own_tables(session))?;
+            db.write_now(migrate::own_tables)?;
             return Ok(db);
         }
         Err(Fault::new(

@@ -210,7 +210,7 @@ fn create_table(dialect: Dialect, schema: &Schema, table: &Table) -> Sql {
     sql.cached = false;
     sql.push("CREATE TABLE ").name(&table.name).push(" (");
     let numbered = dialect == Dialect::Sqlite && table.columns.iter().any(|column| column.generated);
-    sql.list(&table.columns, ", ", |sql, column| push_column(sql, column));
+    sql.list(&table.columns, ", ", push_column);
     if !table.key.is_empty() && !numbered {
         sql.push(", PRIMARY KEY (")
             .list(&table.key, ", ", |sql, name| sql.name(name).done())
