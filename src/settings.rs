@@ -61,8 +61,11 @@ pub const SETTINGS: &[Setting] = &[
         default: "127.0.0.1:8080",
         help: "Where to listen; port 0 takes a free one",
         set: |settings, text| {
-            let port = text.rsplit_once(':').and_then(|(host, port)| port.parse::<u16>().ok().filter(|_| !host.is_empty()));
-            port.map(|_| settings.listen = text.to_owned()).ok_or("is an address and a port, like 127.0.0.1:8080".to_owned())
+            let port = text
+                .rsplit_once(':')
+                .and_then(|(host, port)| port.parse::<u16>().ok().filter(|_| !host.is_empty()));
+            port.map(|_| settings.listen = text.to_owned())
+                .ok_or("is an address and a port, like 127.0.0.1:8080".to_owned())
         },
     },
     Setting {
@@ -73,7 +76,9 @@ pub const SETTINGS: &[Setting] = &[
         help: "sqlite:FILE or postgres://USER:PASSWORD@HOST/NAME",
         set: |settings, text| {
             settings.database = text.to_owned();
-            let known = ["sqlite:", "postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme));
+            let known = ["sqlite:", "postgres://", "postgresql://"]
+                .iter()
+                .any(|scheme| text.starts_with(scheme));
             known.then_some(()).ok_or("begins with sqlite: or postgres://".to_owned())
         },
     },
@@ -314,17 +319,38 @@ mod tests {
 
     #[test]
     fn faults_name_their_place() {
-        let cases: &[(&str, &[(&str, &str)], &[(&str, &str)], &str)] = &[
-            ("\n\npage_size = 0", &[], &[], "odonata.toml:3: page_size: is a number from 1 to 10000"),
+        type Given = &'static [(&'static str, &'static str)];
+        let cases: &[(&str, Given, Given, &str)] = &[
+            (
+                "\n\npage_size = 0",
+                &[],
+                &[],
+                "odonata.toml:3: page_size: is a number from 1 to 10000",
+            ),
             ("a =", &[], &[], "odonata.toml:1: "),
             ("\nnone = 1", &[], &[], "odonata.toml:2: none: there is no such setting"),
             ("listen = {}", &[], &[], "odonata.toml:1: listen: is a text"),
-            ("admin_password = \"x\"", &[], &[], "odonata.toml:1: admin_password: only ODONATA_ADMIN_PASSWORD"),
+            (
+                "admin_password = \"x\"",
+                &[],
+                &[],
+                "odonata.toml:1: admin_password: only ODONATA_ADMIN_PASSWORD",
+            ),
             ("", &[("ODONATA_WORKERS", "x")], &[], "ODONATA_WORKERS: is a number"),
             ("", &[], &[("public_url", "ftp://x")], "--public-url: is an http"),
             ("", &[], &[("listen", "8080")], "--listen: is an address"),
-            ("default_format = \"atom\"", &[], &[], "odonata.toml:1: default_format: atom is not implemented yet"),
-            ("tenant_headers = \"A,,B\"", &[], &[], "odonata.toml:1: tenant_headers: is the name of a header"),
+            (
+                "default_format = \"atom\"",
+                &[],
+                &[],
+                "odonata.toml:1: default_format: atom is not implemented yet",
+            ),
+            (
+                "tenant_headers = \"A,,B\"",
+                &[],
+                &[],
+                "odonata.toml:1: tenant_headers: is the name of a header",
+            ),
         ];
         for (file, environment, line, expected) in cases {
             let error = gather(file, environment, line).unwrap_err();
@@ -336,7 +362,11 @@ mod tests {
     fn every_row_is_complete() {
         for row in SETTINGS {
             assert!(row.option.is_empty() || row.option.replace('-', "_") == row.key, "{}", row.key);
-            assert!(!row.help.is_empty() && !row.help.ends_with('.') && !row.value.is_empty(), "{}", row.key);
+            assert!(
+                !row.help.is_empty() && !row.help.ends_with('.') && !row.value.is_empty(),
+                "{}",
+                row.key
+            );
             assert!(row.text().contains(&row.variable()), "{}", row.key);
         }
         assert_eq!(Settings::defaults().page_size, crate::model::limits::PAGE_SIZE);

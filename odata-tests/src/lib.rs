@@ -1,1 +1,40 @@
+//! Black-box protocol tests of Odonata: a real server as a child process, requests over HTTP, cases as text files.
+//!
+//! | module | duty |
+//! |---|---|
+//! | [`client`] | a small blocking HTTP/1.1 client |
+//! | [`server`] | the binary: found or built, started, killed; its command line |
+//! | [`postgres`] | a PostgreSQL of our own, or a given one |
+//! | [`database`] | a fresh database for each test, on both systems |
+//! | [`fixture`] | plugin folders and rows that a case file starts from |
+//! | [`case`] | the format of case files |
+//! | [`matching`] | expected against actual |
+//! | [`runner`] | runs case files |
+//! | [`random`] | a seeded generator, so that every failure can be repeated |
+//! | [`semantics`] | random expressions, and what they mean |
+//! | [`xml`] | a document as a tree |
 
+pub mod case;
+pub mod client;
+pub mod database;
+pub mod fixture;
+pub mod matching;
+pub mod postgres;
+pub mod random;
+pub mod runner;
+pub mod semantics;
+pub mod server;
+pub mod xml;
+
+use std::path::PathBuf;
+
+/// The folder of this crate.
+pub fn here() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The folder with material that is not part of the project; tests that need it say "skipped" when it is missing.
+pub fn shared() -> Option<PathBuf> {
+    let folder = here().join("../../shared");
+    folder.is_dir().then_some(folder)
+}

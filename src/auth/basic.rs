@@ -23,18 +23,27 @@ pub async fn prove(auth: &Auth, header: &[u8], token: &[u8]) -> Outcome<Arc<Proo
     let engine = auth.engine.clone();
     let (user, version) = auth
         .db
-        .read(Weight::Key, move |session| Ok((identity::find_user(&engine, session, &name)?, identity::security_version(session)?)))
+        .read(Weight::Key, move |session| {
+            Ok((identity::find_user(&engine, session, &name)?, identity::security_version(session)?))
+        })
         .await?;
     let user = user.filter(|user| user.active);
     let stored = user.as_ref().and_then(|user| user.password_hash.clone());
     // Several requests with the same new credentials wait here for one another's hash.
-    let cached = || auth.cache.get(&print, auth.engine.clock.now()).filter(|proof| proof.version == version);
+    let cached = || {
+        auth.cache
+            .get(&print, auth.engine.clock.now())
+            .filter(|proof| proof.version == version)
+    };
     match auth.hasher.verify(password, stored, cached).await? {
         Err(proof) => Ok(proof),
         Ok(false) => Err(refused()),
         Ok(true) => {
             let user = user.ok_or_else(|| Fault::internal("a password that fits no user"))?;
-            let proof = Arc::new(Proof { caller: role_caller(user.id, user.name, user.tenant, &user.roles), version });
+            let proof = Arc::new(Proof {
+                caller: role_caller(user.id, user.name, user.tenant, &user.roles),
+                version,
+            });
             auth.cache.put(print, proof.clone(), auth.engine.clock.now());
             Ok(proof)
         }
@@ -55,7 +64,8 @@ mod tests {
 
     #[test]
     fn decodes() {
-        let cases: &[(&[u8], Option<(&str, &str)>)] = &[
+        type Pair = Option<(&'static str, &'static str)>;
+        let cases: &[(&[u8], Pair)] = &[
             (b"YWRtaW46c2VjcmV0", Some(("admin", "secret"))),
             (b" YWRtaW46c2VjcmV0 ", Some(("admin", "secret"))),
             (b"YTpiOmM=", Some(("a", "b:c"))),
@@ -70,7 +80,11 @@ mod tests {
         ];
         for (token, expected) in cases {
             let found = decode(token);
-            assert_eq!(found.as_ref().map(|(name, password)| (name.as_str(), password.as_str())), *expected, "{token:?}");
+            assert_eq!(
+                found.as_ref().map(|(name, password)| (name.as_str(), password.as_str())),
+                *expected,
+                "{token:?}"
+            );
         }
     }
 }

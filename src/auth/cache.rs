@@ -28,7 +28,10 @@ impl Cache {
     pub fn new() -> Outcome<Cache> {
         let mut salt = [0; 32];
         getrandom::fill(&mut salt).map_err(Fault::internal)?;
-        Ok(Cache { salt, entries: Mutex::default() })
+        Ok(Cache {
+            salt,
+            entries: Mutex::default(),
+        })
     }
 
     /// What stands for a whole `Authorization` header.
@@ -74,7 +77,15 @@ mod tests {
 
     fn proof() -> Arc<Proof> {
         let tenants = Tenants::One(SYSTEM_TENANT);
-        let caller = Caller { user: 1, name: "a".into(), tenant: SYSTEM_TENANT, tenants, administrator: false, operator: false, member: true };
+        let caller = Caller {
+            user: 1,
+            name: "a".into(),
+            tenant: SYSTEM_TENANT,
+            tenants,
+            administrator: false,
+            operator: false,
+            member: true,
+        };
         Arc::new(Proof { caller, version: 1 })
     }
 

@@ -34,7 +34,11 @@ enum Kind {
 }
 
 /// What is enabled, in the order of the challenges.
-pub const SCHEMES: &[Scheme] = &[Scheme { name: "Basic", challenge: "Basic realm=\"Odonata\"", kind: Kind::Basic }];
+pub const SCHEMES: &[Scheme] = &[Scheme {
+    name: "Basic",
+    challenge: "Basic realm=\"Odonata\"",
+    kind: Kind::Basic,
+}];
 
 /// A user who has proved to be that user, acting in the own tenant.
 #[derive(Debug)]
@@ -45,7 +49,7 @@ pub struct Proof {
     pub version: i64,
 }
 
-/// What a request says about who is calling, and in which tenant.
+/// What a request says about who is calling: a field for each place where credentials may stand.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Presented<'a> {
     /// `Authorization`.
@@ -64,7 +68,12 @@ pub struct Auth {
 impl Auth {
     /// Over the users of a database.
     pub fn new(engine: Arc<Engine>, db: Db) -> Outcome<Auth> {
-        Ok(Auth { engine, db, cache: cache::Cache::new()?, hasher: password::Hasher::default() })
+        Ok(Auth {
+            engine,
+            db,
+            cache: cache::Cache::new()?,
+            hasher: password::Hasher::default(),
+        })
     }
 
     /// For passwords in bodies.
@@ -81,7 +90,10 @@ impl Auth {
             return Err(Fault::new(&fault::UNAUTHENTICATED, "This needs credentials."));
         };
         if header.len() > CREDENTIAL_BYTES {
-            return Err(Fault::new(&fault::TOO_LARGE, format!("`Authorization` has at most {CREDENTIAL_BYTES} bytes.")));
+            return Err(Fault::new(
+                &fault::TOO_LARGE,
+                format!("`Authorization` has at most {CREDENTIAL_BYTES} bytes."),
+            ));
         }
         let end = header.iter().position(|byte| *byte == b' ').unwrap_or(header.len());
         let (name, token) = header.split_at(end);
@@ -182,7 +194,11 @@ mod tests {
         ] {
             let roles: Vec<String> = roles.iter().map(|role| (*role).to_owned()).collect();
             let caller = role_caller(7, "x".into(), SYSTEM_TENANT, &roles);
-            assert_eq!((caller.administrator, caller.operator, caller.member), (administrator, operator, member), "{roles:?}");
+            assert_eq!(
+                (caller.administrator, caller.operator, caller.member),
+                (administrator, operator, member),
+                "{roles:?}"
+            );
             assert_eq!(caller.tenants, Tenants::One(SYSTEM_TENANT), "{roles:?}");
         }
     }

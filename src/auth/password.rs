@@ -17,7 +17,10 @@ static NOBODY: LazyLock<String> = LazyLock::new(|| hash("nobody").unwrap_or_defa
 /// The PHC string of a password, with a new salt. Takes about 20 ms and 19 MiB.
 pub fn hash(password: &str) -> Outcome<String> {
     if password.len() > PASSWORD_BYTES {
-        return Err(Fault::new(&fault::TOO_LARGE, format!("A password has at most {PASSWORD_BYTES} bytes.")));
+        return Err(Fault::new(
+            &fault::TOO_LARGE,
+            format!("A password has at most {PASSWORD_BYTES} bytes."),
+        ));
     }
     let hash = Argon2::default().hash_password(password.as_bytes()).map_err(Fault::internal)?;
     Ok(hash.to_string())
@@ -51,7 +54,9 @@ pub struct Hasher {
 
 impl Default for Hasher {
     fn default() -> Hasher {
-        Hasher { turns: Arc::new(Semaphore::new(HASHES_AT_ONCE)) }
+        Hasher {
+            turns: Arc::new(Semaphore::new(HASHES_AT_ONCE)),
+        }
     }
 }
 
@@ -59,7 +64,9 @@ impl Hasher {
     /// [`hash`], when it is this request's turn.
     pub async fn hash(&self, password: String) -> Outcome<String> {
         let _turn = self.turn().await?;
-        tokio::task::spawn_blocking(move || hash(&password)).await.map_err(Fault::internal)?
+        tokio::task::spawn_blocking(move || hash(&password))
+            .await
+            .map_err(Fault::internal)?
     }
 
     /// [`verify`], when it is this request's turn. `skip` is asked then: somebody may have proved the same password meanwhile,
@@ -76,7 +83,8 @@ impl Hasher {
     async fn turn(&self) -> Outcome<SemaphorePermit<'_>> {
         let patience = Duration::from_secs(DATABASE_WAIT_SECONDS as u64);
         let turn = tokio::time::timeout(patience, self.turns.acquire()).await;
-        turn.map_err(|_| Fault::new(&fault::BUSY, "Too many passwords are being worked on."))?.map_err(Fault::internal)
+        turn.map_err(|_| Fault::new(&fault::BUSY, "Too many passwords are being worked on."))?
+            .map_err(Fault::internal)
     }
 }
 

@@ -7,7 +7,11 @@ use crate::store::Db;
 /// Names every fault of the schema files, and every difference to the database that has to be migrated by hand.
 pub fn run(settings: &Settings) -> Result<(), String> {
     let schema = schema(&settings.plugins)?;
-    let endpoints: Vec<String> = schema.endpoints.iter().map(|endpoint| format!("{} ({} sets)", endpoint.name, endpoint.sets.len())).collect();
+    let endpoints: Vec<String> = schema
+        .endpoints
+        .iter()
+        .map(|endpoint| format!("{} ({} sets)", endpoint.name, endpoint.sets.len()))
+        .collect();
     say(&format!("schema files: {}", endpoints.join(", ")));
     if let Some(path) = settings.database.strip_prefix("sqlite:")
         && !std::path::Path::new(path.strip_prefix("//").unwrap_or(path)).exists()
@@ -23,6 +27,9 @@ pub fn run(settings: &Settings) -> Result<(), String> {
             say("database: fits the schema files");
             Ok(())
         }
-        differences => Err(format!("the database does not fit the schema files:\n  {}", differences.join("\n  "))),
+        differences => Err(format!(
+            "the database does not fit the schema files:\n  {}",
+            differences.join("\n  ")
+        )),
     }
 }

@@ -43,14 +43,21 @@ pub struct Reader<R> {
 impl<R: BufRead> Reader<R> {
     /// From its beginning, with or without a byte order mark.
     pub fn new(input: R) -> Reader<R> {
-        Reader { input, lines: 0, bytes: Vec::new() }
+        Reader {
+            input,
+            lines: 0,
+            bytes: Vec::new(),
+        }
     }
 
     /// The next record and the line that it begins on; empty lines are passed over.
     pub fn record(&mut self) -> Result<Option<(usize, Vec<Field>)>, Fault> {
         loop {
             let line = self.lines + 1;
-            let fault = |line: usize, message: &str| Fault { line, message: message.to_owned() };
+            let fault = |line: usize, message: &str| Fault {
+                line,
+                message: message.to_owned(),
+            };
             if !self.fill(line)? {
                 return Ok(None);
             }
@@ -58,11 +65,17 @@ impl<R: BufRead> Reader<R> {
                 let before = self.bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
                 fault(line + before, "this is not UTF-8")
             })?;
-            let text = if line == 1 { text.strip_prefix('\u{feff}').unwrap_or(text) } else { text };
+            let text = if line == 1 {
+                text.strip_prefix('\u{feff}').unwrap_or(text)
+            } else {
+                text
+            };
             let text = text.strip_suffix('\n').unwrap_or(text);
             let text = text.strip_suffix('\r').unwrap_or(text);
             if !text.is_empty() {
-                return fields(text).map(|fields| Some((line, fields))).map_err(|message| fault(line, message));
+                return fields(text)
+                    .map(|fields| Some((line, fields)))
+                    .map_err(|message| fault(line, message));
             }
         }
     }
@@ -73,13 +86,19 @@ impl<R: BufRead> Reader<R> {
         let mut quotes = 0;
         loop {
             let start = self.bytes.len();
-            let read = self.input.read_until(b'\n', &mut self.bytes).map_err(|error| Fault { line, message: error.to_string() })?;
+            let read = self.input.read_until(b'\n', &mut self.bytes).map_err(|error| Fault {
+                line,
+                message: error.to_string(),
+            })?;
             if read == 0 && quotes % 2 == 0 {
                 return Ok(start > 0);
             }
             quotes += self.bytes[start..].iter().filter(|byte| **byte == b'"').count();
             if read == 0 || self.bytes.len() > RECORD_BYTES {
-                return Err(Fault { line, message: "a quote in this record is not closed".to_owned() });
+                return Err(Fault {
+                    line,
+                    message: "a quote in this record is not closed".to_owned(),
+                });
             }
             self.lines += 1;
             if quotes % 2 == 0 {
@@ -116,7 +135,10 @@ fn fields(mut rest: &str) -> Result<Vec<Field>, &'static str> {
             if rest[..comma].contains('"') {
                 return Err("a quote stands inside a field that does not begin with one");
             }
-            fields.push(Field { text: rest[..comma].to_owned(), quoted: false });
+            fields.push(Field {
+                text: rest[..comma].to_owned(),
+                quoted: false,
+            });
             end = &rest[comma..];
         }
         if end.is_empty() {
@@ -130,8 +152,10 @@ fn fields(mut rest: &str) -> Result<Vec<Field>, &'static str> {
 mod tests {
     use super::*;
 
-    /// Fields as `text`, in quotes where they were.
-    fn read(text: &[u8]) -> Result<Vec<(usize, Vec<String>)>, (usize, String)> {
+    type Lines = Vec<(usize, Vec<String>)>;
+
+    /// Fields as `text`, in `<>` where they stood in quotes.
+    fn read(text: &[u8]) -> Result<Lines, (usize, String)> {
         let mut reader = Reader::new(text);
         let mut records = Vec::new();
         while let Some((line, fields)) = reader.record().map_err(|fault| (fault.line, fault.message))? {
@@ -157,7 +181,10 @@ mod tests {
             ("ä,日\n".as_bytes(), &[(1, &["ä", "日"])]),
         ];
         for (text, expected) in cases {
-            let expected: Vec<_> = expected.iter().map(|(line, fields)| (*line, fields.iter().map(|field| (*field).to_owned()).collect())).collect();
+            let expected: Vec<_> = expected
+                .iter()
+                .map(|(line, fields)| (*line, fields.iter().map(|field| (*field).to_owned()).collect()))
+                .collect();
             assert_eq!(read(text), Ok(expected), "{}", text.escape_ascii());
         }
     }
@@ -178,7 +205,10 @@ mod tests {
 
     #[test]
     fn null_is_not_the_empty_text() {
-        let field = |quoted| Field { text: String::new(), quoted };
+        let field = |quoted| Field {
+            text: String::new(),
+            quoted,
+        };
         assert!(field(false).is_null() && !field(true).is_null());
     }
 }

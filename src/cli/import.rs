@@ -27,6 +27,10 @@ pub fn run(settings: &Settings, arguments: &Arguments) -> Result<(), String> {
         None => format!("{file}: {}", told(&fault)),
     })?;
     say(report.to_string().trim_end());
-    say(&format!("{} is there; /api/{}/ is served from the next start on.", folder.display(), arguments.endpoint));
+    say(&format!(
+        "{} is there; /api/{}/ is served from the next start on.",
+        folder.display(),
+        arguments.endpoint
+    ));
     Ok(())
 }

@@ -54,13 +54,23 @@ pub enum Row {
 pub fn run(settings: &Settings, arguments: &Arguments) -> Result<(), String> {
     let house = House::open(settings)?;
     let target = target(house.schema(), &arguments.target)?;
-    let mut loader = Loader { house: &house, target, batch: Vec::new(), kept: 0, terminal: std::io::stderr().is_terminal() };
+    let mut loader = Loader {
+        house: &house,
+        target,
+        batch: Vec::new(),
+        kept: 0,
+        terminal: std::io::stderr().is_terminal(),
+    };
     let read = read(&arguments.file, house.schema(), target, &mut loader).and_then(|()| loader.flush());
     loader.progress(true);
     let (file, kept) = (arguments.file.display(), loader.kept);
     match read {
         Ok(()) => say(&format!("{kept} rows loaded into {}", arguments.target)),
-        Err(why) => return Err(format!("{file}: {why}\n{kept} rows before that are loaded and stay; nothing else was changed.")),
+        Err(why) => {
+            return Err(format!(
+                "{file}: {why}\n{kept} rows before that are loaded and stay; nothing else was changed."
+            ));
+        }
     }
     Ok(())
 }
@@ -71,17 +81,27 @@ fn target(schema: &Schema, text: &str) -> Result<Target, String> {
         (Some(endpoint), Some(set), navigation, None) => (endpoint, set, navigation),
         _ => return Err(format!("{text}: a target is ENDPOINT/SET or ENDPOINT/SET/NAVIGATION")),
     };
-    let endpoint = schema.endpoint(endpoint).ok_or_else(|| format!("{text}: there is no endpoint {endpoint}"))?;
-    let set = *endpoint.set_names.get(set).ok_or_else(|| format!("{text}: {} has no set {set}", endpoint.name))?;
+    let endpoint = schema
+        .endpoint(endpoint)
+        .ok_or_else(|| format!("{text}: there is no endpoint {endpoint}"))?;
+    let set = *endpoint
+        .set_names
+        .get(set)
+        .ok_or_else(|| format!("{text}: {} has no set {set}", endpoint.name))?;
     let ty = schema.set_type(set);
     let navigation = navigation.map(|name| {
-        let index = ty.navigation(name).ok_or_else(|| format!("{text}: {} has no navigation {name}", ty.name))?;
+        let index = ty
+            .navigation(name)
+            .ok_or_else(|| format!("{text}: {} has no navigation {name}", ty.name))?;
         match &ty.navigations[index].join {
             Some(Join::Link { .. }) => Ok(index),
             _ => Err(format!("{text}: {name} has no link table; its keys are properties of the entities")),
         }
     });
-    Ok(Target { set, navigation: navigation.transpose()? })
+    Ok(Target {
+        set,
+        navigation: navigation.transpose()?,
+    })
 }
 
 fn read(path: &Path, schema: &Schema, target: Target, loader: &mut Loader<'_>) -> Result<(), String> {
@@ -90,10 +110,14 @@ fn read(path: &Path, schema: &Schema, target: Target, loader: &mut Loader<'_>) -
     match (is_json, target.navigation) {
         (true, None) => {
             let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
-            load_json::entities(schema, schema.sets[target.set].entity_type, &bytes, &mut |item, row| loader.push(format!("item {item}"), row))
+            load_json::entities(schema, schema.sets[target.set].entity_type, &bytes, &mut |item, row| {
+                loader.push(format!("item {item}"), row)
+            })
         }
         (true, Some(_)) => Err("a link table is loaded from CSV".to_owned()),
-        (false, _) => read_csv(Reader::new(BufReader::new(file)), schema, target, &mut |line, row| loader.push(format!("line {line}"), row)),
+        (false, _) => read_csv(Reader::new(BufReader::new(file)), schema, target, &mut |line, row| {
+            loader.push(format!("line {line}"), row)
+        }),
     }
 }
 
@@ -134,7 +158,10 @@ enum ColumnsKind {
     /// Entities: the set's type, and the column with the type's name.
     Entities { ty: TypeId, type_column: Option<usize> },
     /// Links: type, property and column of each part of the two keys.
-    Links { near: Vec<(TypeId, usize, usize)>, far: Vec<(TypeId, usize, usize)> },
+    Links {
+        near: Vec<(TypeId, usize, usize)>,
+        far: Vec<(TypeId, usize, usize)>,
+    },
 }
 
 impl Columns {
@@ -144,7 +171,10 @@ impl Columns {
             Some(name) => Err(format!("line 1: {} has no property {name}", schema.types[ty].name)),
             None => {
                 let type_column = header.iter().position(|name| name == TYPE_COLUMN);
-                Ok(Columns { header, kind: ColumnsKind::Entities { ty, type_column } })
+                Ok(Columns {
+                    header,
+                    kind: ColumnsKind::Entities { ty, type_column },
+                })
             }
         }
     }
@@ -159,14 +189,23 @@ impl Columns {
             let entity = &schema.types[ty];
             let column = |&property: &usize| {
                 let name = &entity.properties[property].name;
-                let name = if others.contains(name) { format!("{}{name}", entity.name) } else { name.clone() };
+                let name = if others.contains(name) {
+                    format!("{}{name}", entity.name)
+                } else {
+                    name.clone()
+                };
                 let column = header.iter().position(|column| *column == name);
-                column.map(|column| (ty, property, column)).ok_or_else(|| format!("line 1: there is no column {name}"))
+                column
+                    .map(|column| (ty, property, column))
+                    .ok_or_else(|| format!("line 1: there is no column {name}"))
             };
             entity.key.iter().map(column).collect::<Result<Vec<_>, _>>()
         };
         let (near, far) = (find(own, &target_names)?, find(target, &own_names)?);
-        Ok(Columns { header, kind: ColumnsKind::Links { near, far } })
+        Ok(Columns {
+            header,
+            kind: ColumnsKind::Links { near, far },
+        })
     }
 
     fn row(&self, schema: &Schema, fields: &[Field]) -> Result<Row, String> {
@@ -217,7 +256,9 @@ fn value(property: &Property, field: &Field) -> Result<Option<Value>, String> {
     let value = text::parse(edm, &field.text).ok_or_else(|| fault(format!("{:?} is no value of {edm}", shortened(&field.text))))?;
     check_facets(property, &value).map_err(|why| fault(why.message.into_owned()))?;
     match value {
-        Value::Text(text) if property.hashed => password::hash(&text).map(|hash| Some(Value::Text(hash))).map_err(|why| fault(told(&why))),
+        Value::Text(text) if property.hashed => password::hash(&text)
+            .map(|hash| Some(Value::Text(hash)))
+            .map_err(|why| fault(told(&why))),
         value => Ok(Some(value)),
     }
 }
@@ -255,7 +296,12 @@ impl Loader<'_> {
             return Err(match self.first_bad(again) {
                 Some((index, fault)) => format!("{}: {}", places[index], told(&fault)),
                 // Only all rows together are wrong: a reference to a row that is nowhere.
-                None => format!("{} to {}: {}", from.map_or("", String::as_str), to.map_or("", String::as_str), told(&fault)),
+                None => format!(
+                    "{} to {}: {}",
+                    from.map_or("", String::as_str),
+                    to.map_or("", String::as_str),
+                    told(&fault)
+                ),
             });
         }
         self.kept += count;

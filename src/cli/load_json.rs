@@ -57,7 +57,9 @@ fn entity(schema: &Schema, declared: TypeId, json: &Json<'_>) -> Result<Body, St
         }
         let value = read_property_value(schema, property, json).map_err(|fault| format!(", {name}: {}", fault.message))?;
         let value = match value {
-            Value::Text(text) if property.hashed => Value::Text(password::hash(&text).map_err(|fault| format!(", {name}: {}", told(&fault)))?),
+            Value::Text(text) if property.hashed => {
+                Value::Text(password::hash(&text).map_err(|fault| format!(", {name}: {}", told(&fault)))?)
+            }
             value => value,
         };
         values.push((index, value));

@@ -29,8 +29,10 @@ const SETTINGS_FILE: &str = "odonata.toml";
 
 #[derive(Debug, Parser)]
 #[command(name = "odonata", version, about = "An OData v3 entity server in one binary.")]
-#[command(after_help = "Without a command the server is started. A setting stands in odonata.toml under the name of its option, with _ for -;\n\
-    the environment comes before the file, and the command line before both.")]
+#[command(
+    after_help = "Without a command the server is started. A setting stands in odonata.toml under the name of its option, with _ for -;\n\
+    the environment comes before the file, and the command line before both."
+)]
 struct Line {
     #[command(subcommand)]
     command: Option<Command>,
@@ -54,17 +56,19 @@ enum Command {
 /// Runs the command that the process was started with.
 pub fn run() -> ExitCode {
     let matches = command().get_matches();
-    let done = Line::from_arg_matches(&matches).map_err(|error| error.to_string()).and_then(|line| {
-        let settings = settings(&matches)?;
-        log(&settings.log)?;
-        match line.command.unwrap_or(Command::Serve) {
-            Command::Serve => serve::run(&settings),
-            Command::Import(arguments) => import::run(&settings, &arguments),
-            Command::Load(arguments) => load::run(&settings, &arguments),
-            Command::Check => check::run(&settings),
-            Command::User(command) => user::run(&settings, &command),
-        }
-    });
+    let done = Line::from_arg_matches(&matches)
+        .map_err(|error| error.to_string())
+        .and_then(|line| {
+            let settings = settings(&matches)?;
+            log(&settings.log)?;
+            match line.command.unwrap_or(Command::Serve) {
+                Command::Serve => serve::run(&settings),
+                Command::Import(arguments) => import::run(&settings, &arguments),
+                Command::Load(arguments) => load::run(&settings, &arguments),
+                Command::Check => check::run(&settings),
+                Command::User(command) => user::run(&settings, &command),
+            }
+        });
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
@@ -78,7 +82,11 @@ pub fn run() -> ExitCode {
 fn command() -> clap::Command {
     let options = SETTINGS.iter().filter(|row| !row.option.is_empty());
     let options = options.map(|row| Arg::new(row.key).long(row.option).value_name(row.value).help(row.text()));
-    let others: Vec<String> = SETTINGS.iter().filter(|row| row.option.is_empty()).map(|row| format!("  {}  {}", row.variable(), row.help)).collect();
+    let others: Vec<String> = SETTINGS
+        .iter()
+        .filter(|row| row.option.is_empty())
+        .map(|row| format!("  {}  {}", row.variable(), row.help))
+        .collect();
     let file = format!("File with settings [default: {SETTINGS_FILE}, if it is there] [env: ODONATA_CONFIG]");
     let file = Arg::new("config").long("config").value_name("FILE").help(file);
     Line::command()
@@ -96,7 +104,13 @@ fn settings(matches: &ArgMatches) -> Result<Settings, String> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => None,
         Err(error) => return Err(format!("{path}: {error}")),
     };
-    let line = |key: &str| SETTINGS.iter().any(|row| row.key == key && !row.option.is_empty()).then(|| given(key)).flatten();
+    let line = |key: &str| {
+        SETTINGS
+            .iter()
+            .any(|row| row.key == key && !row.option.is_empty())
+            .then(|| given(key))
+            .flatten()
+    };
     Settings::gather(text.as_deref().map(|text| (path, text)), environment, line)
 }
 
@@ -105,7 +119,11 @@ fn log(filter: &str) -> Result<(), String> {
     let filter = tracing_subscriber::EnvFilter::try_new(filter).map_err(|error| format!("log: {error}"))?;
     let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
     // A second call in one process is a test's; the first log stays.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(terminal).try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(terminal)
+        .try_init();
     Ok(())
 }
 
@@ -121,7 +139,10 @@ impl House {
         let schema = Arc::new(schema(&settings.plugins)?);
         let db = Db::open(&settings.database).map_err(|fault| told(&fault))?;
         let made = db.prepare(&schema).map_err(|differences| {
-            format!("the database does not fit the schema:\n  {}\nWrite a migration for it; nothing was changed.", differences.join("\n  "))
+            format!(
+                "the database does not fit the schema:\n  {}\nWrite a migration for it; nothing was changed.",
+                differences.join("\n  ")
+            )
         })?;
         if !made.is_empty() {
             tracing::info!("made in the database: {}", made.join(", "));
@@ -159,7 +180,10 @@ fn first_start(engine: &Arc<Engine>, db: &Db, password: Option<String>) -> Outco
         Ok(made)
     })?;
     if let (true, Some(password)) = (made, random) {
-        eprintln!("The first user is {}, with the password {password}\nIt is not shown again.", bootstrap::ADMINISTRATOR);
+        eprintln!(
+            "The first user is {}, with the password {password}\nIt is not shown again.",
+            bootstrap::ADMINISTRATOR
+        );
     }
     Ok(())
 }
@@ -193,12 +217,19 @@ mod tests {
             let help = command.render_long_help().to_string();
             assert!(command.get_about().is_some(), "{}", command.get_name());
             for row in SETTINGS.iter().filter(|row| !row.option.is_empty()) {
-                assert!(help.contains(&format!("--{}", row.option)) && help.contains(&row.variable()), "{help}");
+                assert!(
+                    help.contains(&format!("--{}", row.option)) && help.contains(&row.variable()),
+                    "{help}"
+                );
             }
             for argument in command.get_arguments() {
                 assert!(argument.get_help().is_some(), "{} {}", command.get_name(), argument.get_id());
             }
-            command.get_subcommands().filter(|inner| inner.get_name() != "help").cloned().for_each(look);
+            command
+                .get_subcommands()
+                .filter(|inner| inner.get_name() != "help")
+                .cloned()
+                .for_each(look);
         }
         let mut command = command();
         command.build();

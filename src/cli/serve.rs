@@ -14,5 +14,7 @@ pub fn run(settings: &Settings) -> Result<(), String> {
         workers: settings.workers,
         require_if_match: settings.require_if_match,
     };
-    http::serve(config, house.engine.clone(), house.db.clone(), |address| say(&format!("listening on http://{address}")))
+    http::serve(config, house.engine.clone(), house.db.clone(), |address| {
+        say(&format!("listening on http://{address}"))
+    })
 }

@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 
 use super::{House, say, told};
 use crate::auth::{guid, password};
+use crate::engine::Engine;
 use crate::engine::identity::{self, User};
 use crate::model::caller::{Guid, SYSTEM_TENANT, role};
 use crate::model::edm::{Cell, Edm};
@@ -11,7 +12,6 @@ use crate::model::fault::{self, Fault, Outcome};
 use crate::model::text;
 use crate::settings::Settings;
 use crate::store::Session;
-use crate::engine::Engine;
 
 /// What to do with users.
 #[derive(Debug, clap::Subcommand)]
@@ -58,9 +58,16 @@ pub fn run(settings: &Settings, command: &Command) -> Result<(), String> {
             let hash = password::hash(&wanted(add.password.as_deref())?).map_err(|fault| told(&fault))?;
             let house = House::open(settings)?;
             let (engine, name, roles) = (house.engine.clone(), add.name.clone(), add.roles.clone());
-            let added = house.db.write_now(move |session| insert(&engine, session, &name, tenant, &roles, &hash));
+            let added = house
+                .db
+                .write_now(move |session| insert(&engine, session, &name, tenant, &roles, &hash));
             added.map_err(|fault| told(&fault))?;
-            say(&format!("{} is a user of tenant {} now, with {}.", add.name, shown(tenant), add.roles.join(", ")));
+            say(&format!(
+                "{} is a user of tenant {} now, with {}.",
+                add.name,
+                shown(tenant),
+                add.roles.join(", ")
+            ));
         }
         Command::Password(change) => {
             let hash = password::hash(&wanted(change.password.as_deref())?).map_err(|fault| told(&fault))?;
@@ -76,7 +83,10 @@ pub fn run(settings: &Settings, command: &Command) -> Result<(), String> {
         }
         Command::List => {
             let house = House::open(settings)?;
-            let users = house.db.read_now(|session| identity::list_users(&house.engine, session)).map_err(|fault| told(&fault))?;
+            let users = house
+                .db
+                .read_now(|session| identity::list_users(&house.engine, session))
+                .map_err(|fault| told(&fault))?;
             say(&table(&users));
         }
     }
@@ -105,7 +115,11 @@ fn wanted(given: Option<&str>) -> Result<String, String> {
             password
         }
     };
-    if password.is_empty() { Err("the password is empty".to_owned()) } else { Ok(password) }
+    if password.is_empty() {
+        Err("the password is empty".to_owned())
+    } else {
+        Ok(password)
+    }
 }
 
 fn shown(tenant: Guid) -> String {
@@ -120,9 +134,20 @@ fn table(users: &[User]) -> String {
         let state = if user.active { "active" } else { "inactive" };
         [user.name.clone(), shown(user.tenant), state.to_owned(), user.roles.join(", ")]
     }));
-    let widths: Vec<usize> = (0..3).map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)).collect();
+    let widths: Vec<usize> = (0..3)
+        .map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0))
+        .collect();
     let line = |row: &[String; 4]| {
-        let text = format!("{:w0$}  {:w1$}  {:w2$}  {}", row[0], row[1], row[2], row[3], w0 = widths[0], w1 = widths[1], w2 = widths[2]);
+        let text = format!(
+            "{:w0$}  {:w1$}  {:w2$}  {}",
+            row[0],
+            row[1],
+            row[2],
+            row[3],
+            w0 = widths[0],
+            w1 = widths[1],
+            w2 = widths[2]
+        );
         text.trim_end().to_owned()
     };
     rows.iter().map(line).collect::<Vec<_>>().join("\n")
@@ -143,7 +168,10 @@ mod tests {
             roles: roles.iter().map(|role| (*role).to_owned()).collect(),
         };
         let tenant = "11111111-1111-1111-1111-111111111111";
-        let expected = format!("NAME   TENANT{}  STATE     ROLES\nadmin  {tenant}  active    A, B\nü      {tenant}  inactive", " ".repeat(30));
+        let expected = format!(
+            "NAME   TENANT{}  STATE     ROLES\nadmin  {tenant}  active    A, B\nü      {tenant}  inactive",
+            " ".repeat(30)
+        );
         assert_eq!(table(&[user("admin", true, &["A", "B"]), user("ü", false, &[])]), expected);
     }
 

@@ -56,10 +56,11 @@ impl Engine {
             given[index] = Some(value);
         }
         let mut values = Vec::with_capacity(given.len());
-        for (property, value) in entity.properties.iter().zip(given) {
+        for (index, (property, value)) in entity.properties.iter().zip(given).enumerate() {
+            let owned = property.generated || property.read_only || entity.tenant == Some(index) && !entity.key.contains(&index);
             values.push(match value {
                 Some(value) => value,
-                None if property.generated || property.read_only || !property.is_structural() => {
+                None if owned || !property.is_structural() => {
                     property.default.clone().unwrap_or(Value::Null)
                 }
                 None => left_out(property)?,

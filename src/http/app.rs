@@ -19,6 +19,7 @@ use crate::engine::Engine;
 use crate::model::fault::{Fault, Outcome};
 use crate::model::limits::SHUTDOWN_SECONDS;
 use crate::model::schema::Schema;
+use crate::odata::version::Version;
 use crate::odata::{accept, metadata};
 use crate::store::Db;
 
@@ -51,7 +52,7 @@ pub struct App {
     /// Who is calling.
     pub auth: Auth,
     /// `$metadata` of each endpoint, and its version.
-    pub metadata: Vec<(Bytes, &'static str)>,
+    pub metadata: Vec<(Bytes, Version)>,
     metrics: Metrics,
 }
 
@@ -105,7 +106,14 @@ async fn run(config: Config, engine: Arc<Engine>, db: Db, ready: impl FnOnce(Soc
     let metadata = documents.map(|endpoint| (metadata::write(&engine.schema, endpoint).into(), version(&engine.schema, endpoint)));
     let metadata = metadata.collect();
     let metrics = Metrics::new().map_err(|fault| fault.to_string())?;
-    let app = Data::new(App { config: config.clone(), engine, db: db.clone(), auth, metadata, metrics });
+    let app = Data::new(App {
+        config: config.clone(),
+        engine,
+        db: db.clone(),
+        auth,
+        metadata,
+        metrics,
+    });
     let server = HttpServer::new(move || ActixApp::new().app_data(app.clone()).default_service(route().to(answer)))
         .workers(config.workers)
         .worker_max_blocking_threads(BLOCKING_THREADS)
@@ -127,11 +135,11 @@ async fn run(config: Config, engine: Arc<Engine>, db: Db, ready: impl FnOnce(Soc
     result
 }
 
-fn version(schema: &Schema, endpoint: usize) -> &'static str {
+fn version(schema: &Schema, endpoint: usize) -> Version {
     match metadata::data_service_version(schema, endpoint) {
-        (1, _) => "1.0",
-        (2, _) => "2.0",
-        _ => "3.0",
+        (1, _) => Version::V1,
+        (2, _) => Version::V2,
+        _ => Version::V3,
     }
 }
 
@@ -139,8 +147,7 @@ fn version(schema: &Schema, endpoint: usize) -> &'static str {
 async fn told_to_stop() {
     #[cfg(unix)]
     if let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        let interrupt = std::pin::pin!(tokio::signal::ctrl_c());
-        let mut interrupt = interrupt;
+        let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
         return std::future::poll_fn(|context| match terminate.poll_recv(context) {
             std::task::Poll::Ready(_) => std::task::Poll::Ready(()),
             std::task::Poll::Pending => interrupt.as_mut().poll(context).map(drop),
@@ -192,7 +199,11 @@ fn index(schema: &Schema) -> Answer {
     for endpoint in &schema.endpoints {
         body.push_str(&format!("/api/{}/  {}\n", endpoint.name, endpoint.title));
     }
-    Answer { content_type: "text/plain;charset=utf-8", body: body.into(), ..Answer::of(200) }
+    Answer {
+        content_type: "text/plain;charset=utf-8",
+        body: body.into(),
+        ..Answer::of(200)
+    }
 }
 
 /// A panic in the work for one request is a fault of that request, and of nothing else.
@@ -225,7 +236,10 @@ mod tests {
             permission_prefix: String::new(),
             set_names: Default::default(),
         };
-        let schema = Schema { endpoints: vec![endpoint], ..Schema::default() };
+        let schema = Schema {
+            endpoints: vec![endpoint],
+            ..Schema::default()
+        };
         for (path, expected) in [
             ("/health", Place::Health),
             ("/health/x", Place::Nowhere),
@@ -247,7 +261,9 @@ mod tests {
 
     #[actix_web::test]
     async fn a_panic_is_a_fault() {
-        let fault = guarded(async { if true { panic!("for the test") } else { Ok(()) } }).await.unwrap_err();
+        let fault = guarded(async { if true { panic!("for the test") } else { Ok(()) } })
+            .await
+            .unwrap_err();
         assert_eq!(fault.kind.status, 500);
         assert_eq!(guarded(async { Ok(7) }).await.unwrap(), 7);
     }

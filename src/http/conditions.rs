@@ -8,7 +8,10 @@ pub fn preconditions(if_match: Option<&str>, if_none_match: Option<&str>) -> Out
     if if_match.is_some() && if_none_match.is_some() {
         return Err(bad("`If-Match` and `If-None-Match` do not go together."));
     }
-    Ok(Preconditions { if_match: if_match.map(tags).transpose()?, if_none_match: if_none_match.map(tags).transpose()? })
+    Ok(Preconditions {
+        if_match: if_match.map(tags).transpose()?,
+        if_none_match: if_none_match.map(tags).transpose()?,
+    })
 }
 
 /// `*`, or a list of entity tags as they were sent; what is inside the quotes is opaque, and may hold commas.
@@ -30,7 +33,11 @@ fn tags(text: &str) -> Outcome<Tags> {
             None => return Err(bad("Entity tags have commas between them.")),
         };
     }
-    if tags.is_empty() { Err(bad("A precondition names an entity tag or `*`.")) } else { Ok(Tags::List(tags)) }
+    if tags.is_empty() {
+        Err(bad("A precondition names an entity tag or `*`."))
+    } else {
+        Ok(Tags::List(tags))
+    }
 }
 
 fn bad(message: &'static str) -> Fault {
@@ -160,7 +167,11 @@ mod tests {
             ("TRACE", None, Err(405)),
             ("get", None, Err(405)),
         ] {
-            assert_eq!(Method::read(line, tunnelled).map_err(|fault| fault.kind.status), expected, "{line} {tunnelled:?}");
+            assert_eq!(
+                Method::read(line, tunnelled).map_err(|fault| fault.kind.status),
+                expected,
+                "{line} {tunnelled:?}"
+            );
         }
     }
 }

@@ -17,10 +17,11 @@ use crate::model::limits::{BODY_BYTES, URL_BYTES};
 use crate::model::target::{Leaf, Preconditions, Resource, Target};
 use crate::odata::accept::{self, Kind};
 use crate::odata::format::Render;
+use crate::odata::options::{Options, ResourceKind};
+use crate::odata::path;
 use crate::odata::service;
 use crate::odata::url::decode_query;
 use crate::odata::version::{Version, Versions};
-use crate::odata::path;
 
 /// A request, taken out of actix as far as OData is concerned.
 pub struct Request<'a> {
@@ -66,7 +67,10 @@ pub async fn answer(app: &App, request: &HttpRequest, payload: Payload, endpoint
     match (intent.method, intent.target) {
         (Method::Options, target) => {
             visitor.check().await?;
-            Ok(Answer { allow: allowed(&target), ..Answer::of(204) })
+            Ok(Answer {
+                allow: allowed(&target),
+                ..Answer::of(204)
+            })
         }
         (_, Target::Service) => service_document(&request, visitor).await,
         (_, Target::Metadata) => metadata(&request, visitor).await,
@@ -97,7 +101,11 @@ fn understand<'a>(app: &'a App, request: &'a HttpRequest, endpoint: usize, path:
         url: origin + uri.path(),
         query,
         format: format_option(query),
-        versions: Versions::read(text("dataserviceversion")?, text("maxdataserviceversion")?, text("mindataserviceversion")?)?,
+        versions: Versions::read(
+            text("dataserviceversion")?,
+            text("maxdataserviceversion")?,
+            text("mindataserviceversion")?,
+        )?,
         preconditions: preconditions(text("if-match")?, text("if-none-match")?)?,
         request,
     };
@@ -134,15 +142,30 @@ fn header_text<'a>(request: &'a HttpRequest, name: &str) -> Outcome<Option<&'a s
 /// `$format`, decoded, wherever it stands in a query: errors have their format even when the query is wrong.
 pub fn format_option(query: &str) -> Option<String> {
     let is_format = |name: &str| name == "$format" || name.eq_ignore_ascii_case("%24format");
-    query.split('&').find_map(|option| option.split_once('=').filter(|(name, _)| is_format(name)).and_then(|(_, value)| decode_query(value)))
+    query.split('&').find_map(|option| {
+        option
+            .split_once('=')
+            .filter(|(name, _)| is_format(name))
+            .and_then(|(_, value)| decode_query(value))
+    })
 }
 
 impl Request<'_> {
     /// The format of the answer.
     pub fn negotiate(&self, kind: Kind) -> Outcome<accept::Choice> {
         // An `Accept` that is not text accepts nothing.
-        let accept = self.request.headers().get(header::ACCEPT).map(|value| value.to_str().unwrap_or("?"));
+        let accept = self
+            .request
+            .headers()
+            .get(header::ACCEPT)
+            .map(|value| value.to_str().unwrap_or("?"));
         accept::negotiate(kind, self.format.as_deref(), accept, self.versions.max)
+    }
+
+    /// The format of a document; it takes no options but `$format` (SVC-8, MET-7).
+    fn document(&self, kind: Kind) -> Outcome<accept::Choice> {
+        Options::parse(self.query)?.check(ResourceKind::Document)?;
+        self.negotiate(kind)
     }
 
     /// `Prefer`, which counts from version 3.0 on (VER-33).
@@ -158,7 +181,10 @@ impl Request<'_> {
 
     /// `Content-Type`.
     pub fn content_type(&self) -> Option<&str> {
-        self.request.headers().get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or("?"))
+        self.request
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .map(|value| value.to_str().unwrap_or("?"))
     }
 }
 
@@ -170,10 +196,15 @@ pub fn missing(message: &'static str) -> Fault {
 async fn read_body(request: &Request<'_>, payload: Payload) -> Outcome<Bytes> {
     let too_large = || Fault::new(&fault::BODY_TOO_LARGE, format!("A body has at most {BODY_BYTES} bytes."));
     let headers = request.request.headers();
-    if headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+    if headers
+        .get(header::CONTENT_ENCODING)
+        .is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
+    {
         return Err(Fault::new(&fault::MEDIA_TYPE, "A body is sent without Content-Encoding."));
     }
-    let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    let announced = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > BODY_BYTES) {
         return Err(too_large());
     }
@@ -182,25 +213,44 @@ async fn read_body(request: &Request<'_>, payload: Payload) -> Outcome<Bytes> {
 }
 
 async fn service_document(request: &Request<'_>, visitor: Visitor<'_>) -> Outcome<Answer> {
-    let choice = request.negotiate(Kind::Service).and_then(|choice| Ok((choice, request.versions.answer(choice.version)?)));
-    let (choice, version) = match choice {
-        Ok(choice) => choice,
+    let manner = request
+        .document(Kind::Service)
+        .and_then(|choice| Ok((choice, request.versions.answer(choice.version)?)));
+    let (choice, version) = match manner {
+        Ok(manner) => manner,
         Err(fault) => return visitor.refuse(fault).await,
     };
     visitor.check().await?;
-    let render = Render { schema: &request.app.engine.schema, endpoint: request.endpoint, root: &request.root, level: choice.level };
+    let render = Render {
+        schema: &request.app.engine.schema,
+        endpoint: request.endpoint,
+        root: &request.root,
+        level: choice.level,
+    };
     let body = service::write(&render, choice.syntax, &|_| true);
-    Ok(Answer { version: version.text(), content_type: choice.content_type, body: body.into(), ..Answer::of(200) })
+    Ok(document(choice, version, body.into()))
 }
 
 async fn metadata(request: &Request<'_>, visitor: Visitor<'_>) -> Outcome<Answer> {
-    let choice = match request.negotiate(Kind::Metadata) {
-        Ok(choice) => choice,
+    let (body, needed) = &request.app.metadata[request.endpoint];
+    let manner = request
+        .document(Kind::Metadata)
+        .and_then(|choice| Ok((choice, request.versions.answer(*needed)?)));
+    let (choice, version) = match manner {
+        Ok(manner) => manner,
         Err(fault) => return visitor.refuse(fault).await,
     };
     visitor.check().await?;
-    let (body, version) = &request.app.metadata[request.endpoint];
-    Ok(Answer { version, content_type: choice.content_type, body: body.clone(), ..Answer::of(200) })
+    Ok(document(choice, version, body.clone()))
+}
+
+fn document(choice: accept::Choice, version: Version, body: Bytes) -> Answer {
+    Answer {
+        version: version.text(),
+        content_type: choice.content_type,
+        body,
+        ..Answer::of(200)
+    }
 }
 
 #[cfg(test)]
@@ -212,7 +262,10 @@ mod tests {
         for (query, expected) in [
             ("", None),
             ("$top=1&$format=json", Some("json")),
-            ("%24format=application/json%3Bodata%3Dfullmetadata", Some("application/json;odata=fullmetadata")),
+            (
+                "%24format=application/json%3Bodata%3Dfullmetadata",
+                Some("application/json;odata=fullmetadata"),
+            ),
             ("format=json", None),
             ("$format", None),
             ("$format=%zz", None),

@@ -9,12 +9,18 @@ use crate::model::fault::{Fault, Outcome};
 use crate::store::Db;
 
 /// Upper bounds of the latency histogram, in seconds.
-const BUCKETS: &[f64] = &[0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+const BUCKETS: &[f64] = &[
+    0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
+];
 
 /// `/health`: the database answers. The only thing that needs no credentials.
 pub async fn health(db: &Db) -> Outcome<Answer> {
     db.ping().await?;
-    Ok(Answer { content_type: "application/json", body: r#"{"status":"ok"}"#.into(), ..Answer::of(200) })
+    Ok(Answer {
+        content_type: "application/json",
+        body: r#"{"status":"ok"}"#.into(),
+        ..Answer::of(200)
+    })
 }
 
 /// What is counted.
@@ -34,7 +40,10 @@ impl Metrics {
         let metrics = || -> prometheus::Result<Metrics> {
             let metrics = Metrics {
                 registry: Registry::new(),
-                requests: IntCounterVec::new(Opts::new("odonata_requests_total", "Answered requests."), &["method", "status", "endpoint"])?,
+                requests: IntCounterVec::new(
+                    Opts::new("odonata_requests_total", "Answered requests."),
+                    &["method", "status", "endpoint"],
+                )?,
                 seconds: HistogramVec::new(buckets, labels)?,
                 running: IntGauge::new("odonata_requests_running", "Requests being worked on.")?,
             };
@@ -49,14 +58,23 @@ impl Metrics {
     /// A request begins; it ends when the guard is dropped, answered or not.
     pub fn begin(&self) -> Running<'_> {
         self.running.inc();
-        Running { metrics: self, began: Instant::now() }
+        Running {
+            metrics: self,
+            began: Instant::now(),
+        }
     }
 
     /// `/metrics`: the Prometheus text format.
     pub fn answer(&self) -> Outcome<Answer> {
         let mut body = Vec::new();
-        TextEncoder::new().encode(&self.registry.gather(), &mut body).map_err(Fault::internal)?;
-        Ok(Answer { content_type: "text/plain; version=0.0.4", body: body.into(), ..Answer::of(200) })
+        TextEncoder::new()
+            .encode(&self.registry.gather(), &mut body)
+            .map_err(Fault::internal)?;
+        Ok(Answer {
+            content_type: "text/plain; version=0.0.4",
+            body: body.into(),
+            ..Answer::of(200)
+        })
     }
 }
 
@@ -73,7 +91,10 @@ impl Running<'_> {
         let mut digits = [0; 3];
         let status = three_digits(status, &mut digits);
         self.metrics.requests.with_label_values(&[method, status, endpoint]).inc();
-        self.metrics.seconds.with_label_values(&[method, endpoint]).observe(self.began.elapsed().as_secs_f64());
+        self.metrics
+            .seconds
+            .with_label_values(&[method, endpoint])
+            .observe(self.began.elapsed().as_secs_f64());
     }
 }
 

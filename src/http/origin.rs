@@ -27,7 +27,9 @@ fn is_host(text: &str) -> bool {
         _ => (text, None),
     };
     let inner = match name.strip_prefix('[') {
-        Some(address) => address.strip_suffix(']').is_some_and(|address| address.parse::<std::net::Ipv6Addr>().is_ok()),
+        Some(address) => address
+            .strip_suffix(']')
+            .is_some_and(|address| address.parse::<std::net::Ipv6Addr>().is_ok()),
         None => !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)),
     };
     inner && text.len() <= HOST_BYTES && port.is_none_or(|port| port.parse::<u16>().is_ok())

@@ -30,7 +30,9 @@ pub async fn answer(request: &Request<'_>, visitor: Visitor<'_>, resource: Resou
         Leaf::Count | Leaf::LinksCount => Weight::Scan,
         _ => engine.weight(&plan.resource, &plan.query),
     };
-    visitor.run(Work::Read(weight), move |session, caller| plan.run(&engine, session, caller)).await
+    visitor
+        .run(Work::Read(weight), move |session, caller| plan.run(&engine, session, caller))
+        .await
 }
 
 /// A read that can be carried to another thread.
@@ -68,7 +70,9 @@ impl Plan {
         options.check(resource_kind)?;
         let choice = request.negotiate(kind)?;
         // A precondition is about one entity and its ETag (RD-4).
-        if request.is_conditional() && (resource.collection || !schema.types[resource.ty].family.iter().any(|&ty| schema.types[ty].has_etag())) {
+        if request.is_conditional()
+            && (resource.collection || !schema.types[resource.ty].family.iter().any(|&ty| schema.types[ty].has_etag()))
+        {
             return Err(no_etag());
         }
         Ok(Plan {
@@ -89,11 +93,22 @@ impl Plan {
             let count = engine.count(session, caller, &self.resource, &self.query)?;
             return Ok(self.ok(count.to_string().into_bytes()));
         }
-        let render = Render { schema: &engine.schema, endpoint: self.endpoint, root: &self.root, level: self.choice.level };
+        let render = Render {
+            schema: &engine.schema,
+            endpoint: self.endpoint,
+            root: &self.root,
+            level: self.choice.level,
+        };
         match engine.read(session, caller, &self.resource, &self.query)? {
-            Read::Null => Ok(Answer { version: self.version.text(), ..Answer::of(204) }),
+            Read::Null => Ok(Answer {
+                version: self.version.text(),
+                ..Answer::of(204)
+            }),
             Read::Entities(page) => {
-                let next = page.next.as_deref().map(|token| format!("{}?{}", self.url, self.options.next_link(token, page.top_left)));
+                let next = page
+                    .next
+                    .as_deref()
+                    .map(|token| format!("{}?{}", self.url, self.options.next_link(token, page.top_left)));
                 Ok(self.ok(match self.resource.leaf {
                     Leaf::Links => self.links(&render, &page, next.as_deref()),
                     _ => format::feed(&render, self.choice.format, &page, &self.context(&page), next.as_deref()),
@@ -104,7 +119,12 @@ impl Plan {
     }
 
     fn ok(&self, body: Vec<u8>) -> Answer {
-        Answer { version: self.version.text(), content_type: self.choice.content_type, body: body.into(), ..Answer::of(200) }
+        Answer {
+            version: self.version.text(),
+            content_type: self.choice.content_type,
+            body: body.into(),
+            ..Answer::of(200)
+        }
     }
 
     /// One entity, or something of it: with its ETag (RD-1, RD-10), and what that means for preconditions (RD-2, RD-3).
@@ -117,7 +137,11 @@ impl Plan {
                 return Err(Fault::new(&fault::PRECONDITION, "The entity has another ETag now."));
             }
             if self.preconditions.if_none_match.as_ref().is_some_and(|tags| tags.contain(tag)) {
-                return Ok(Answer { version: self.version.text(), etag, ..Answer::of(304) });
+                return Ok(Answer {
+                    version: self.version.text(),
+                    etag,
+                    ..Answer::of(304)
+                });
             }
         }
         let body = match &self.resource.leaf {
@@ -141,14 +165,24 @@ impl Plan {
 
     fn context<'a>(&self, page: &'a Page) -> Context<'a> {
         let (set, single, select) = (self.resource.end_set, !self.resource.collection, page.shape.select_text.as_deref());
-        Context { set, ty: self.resource.ty, single, select }
+        Context {
+            set,
+            ty: self.resource.ty,
+            single,
+            select,
+        }
     }
 
     /// The links of the last navigation of the path.
     fn links(&self, render: &Render<'_>, page: &Page, next: Option<&str>) -> Vec<u8> {
         let (set, navigation, is_many) = last_navigation(render, &self.resource);
         let single = !self.resource.collection;
-        let context = LinksContext { set, navigation, single, element: single && is_many };
+        let context = LinksContext {
+            set,
+            navigation,
+            single,
+            element: single && is_many,
+        };
         format::links(render, self.choice.format, page, &context, next)
     }
 }

@@ -44,7 +44,10 @@ pub struct Answer {
 impl Answer {
     /// Only a status.
     pub fn of(status: u16) -> Answer {
-        Answer { status, ..Answer::default() }
+        Answer {
+            status,
+            ..Answer::default()
+        }
     }
 
     /// The response.
@@ -56,13 +59,21 @@ impl Answer {
         headers.insert(DATA_SERVICE_VERSION, HeaderValue::from_static(version));
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-        let fixed = [(header::CONTENT_TYPE, self.content_type), (PREFERENCE_APPLIED, self.preference), (header::ALLOW, self.allow)];
+        let fixed = [
+            (header::CONTENT_TYPE, self.content_type),
+            (PREFERENCE_APPLIED, self.preference),
+            (header::ALLOW, self.allow),
+        ];
         for (name, text) in fixed {
             if !text.is_empty() {
                 headers.insert(name, HeaderValue::from_static(text));
             }
         }
-        for (name, text) in [(header::LOCATION, self.location), (DATA_SERVICE_ID, self.id), (header::ETAG, self.etag)] {
+        for (name, text) in [
+            (header::LOCATION, self.location),
+            (DATA_SERVICE_ID, self.id),
+            (header::ETAG, self.etag),
+        ] {
             // URLs and ETags are percent-encoded, so they are always values of headers.
             if let Some(value) = text.and_then(|text| HeaderValue::try_from(text).ok()) {
                 headers.insert(name, value);
@@ -83,7 +94,8 @@ pub fn of_fault(fault: &Fault, choice: Choice) -> HttpResponse {
     };
     let mut response = answer.into_response();
     let headers = response.headers_mut();
-    if fault.kind.status >= 500 {
+    // 501 is no fault of the server: nothing is wrong that somebody should look into.
+    if fault.kind.status >= 500 && fault.kind.status != 501 {
         let id = uuid::Uuid::new_v4().to_string();
         let cause = fault.cause.as_deref().unwrap_or("");
         match fault.kind.status {
@@ -111,14 +123,22 @@ mod tests {
     use crate::odata::accept;
 
     fn head(response: &HttpResponse) -> Vec<(String, String)> {
-        let mut head: Vec<_> = response.headers().iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
+        let mut head: Vec<_> = response
+            .headers()
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
+            .collect();
         head.sort();
         head
     }
 
     #[test]
     fn every_response_has_the_common_headers() {
-        let answer = Answer { etag: Some("W/\"1\"".into()), location: Some("http://h/%0A".into()), ..Answer::of(201) };
+        let answer = Answer {
+            etag: Some("W/\"1\"".into()),
+            location: Some("http://h/%0A".into()),
+            ..Answer::of(201)
+        };
         let response = answer.into_response();
         assert_eq!(response.status().as_u16(), 201);
         let expected = [
@@ -135,7 +155,11 @@ mod tests {
     fn faults_have_what_their_status_needs() {
         let choice = accept::for_error(Some("xml"), None);
         let cases = [
-            (Fault::new(&fault::UNAUTHENTICATED, "x"), "www-authenticate", Some("Basic realm=\"Odonata\"")),
+            (
+                Fault::new(&fault::UNAUTHENTICATED, "x"),
+                "www-authenticate",
+                Some("Basic realm=\"Odonata\""),
+            ),
             (Fault::method("GET, POST"), "allow", Some("GET, POST")),
             (Fault::new(&fault::BUSY, "x"), "retry-after", Some("1")),
             (Fault::not_found(), "x-request-id", None),

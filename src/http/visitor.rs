@@ -42,12 +42,19 @@ impl<'a> Visitor<'a> {
     /// 401.
     pub async fn enter(app: &'a App, request: &'a HttpRequest) -> Outcome<Visitor<'a>> {
         let headers = request.headers();
-        let presented = Presented { authorization: headers.get(header::AUTHORIZATION).map(|value| value.as_bytes()) };
+        let presented = Presented {
+            authorization: headers.get(header::AUTHORIZATION).map(|value| value.as_bytes()),
+        };
         let proof = app.auth.prove(presented).await?;
         let tenant = app.config.tenant_headers.iter().find_map(|name| headers.get(name.as_str()));
         // What is not text is not a Guid either, and is refused as such.
         let tenant = tenant.map(|value| value.to_str().unwrap_or("?").to_owned());
-        Ok(Visitor { app, presented, tenant, proof })
+        Ok(Visitor {
+            app,
+            presented,
+            tenant,
+            proof,
+        })
     }
 
     /// Runs a job on the database as this caller, after having looked in the same snapshot that the proof still holds.

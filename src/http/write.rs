@@ -38,8 +38,15 @@ pub async fn answer(request: &Request<'_>, visitor: Visitor<'_>, method: Method,
         Method::Post => create(request, visitor, manner, resource, body).await,
         Method::Delete => {
             let (engine, preconditions) = (request.app.engine.clone(), request.preconditions.clone());
-            visitor.run(Work::Write, move |session, caller| engine.delete(session, caller, &resource, &preconditions)).await?;
-            Ok(Answer { version: manner.version.text(), ..Answer::of(204) })
+            visitor
+                .run(Work::Write, move |session, caller| {
+                    engine.delete(session, caller, &resource, &preconditions)
+                })
+                .await?;
+            Ok(Answer {
+                version: manner.version.text(),
+                ..Answer::of(204)
+            })
         }
         _ => update(request, visitor, manner, method == Method::Put, resource, body).await,
     }
@@ -53,13 +60,23 @@ fn manner(request: &Request<'_>, method: Method, resource: &Resource) -> Outcome
     let entity = &request.app.engine.schema.types[resource.ty];
     let creates = method == Method::Post;
     if creates && request.is_conditional() {
-        return Err(Fault::new(&fault::BAD_REQUEST, "A new entity has no ETag yet, so a precondition cannot be met."));
+        return Err(Fault::new(
+            &fault::BAD_REQUEST,
+            "A new entity has no ETag yet, so a precondition cannot be met.",
+        ));
     }
     if !creates && request.app.config.require_if_match && entity.has_etag() && request.preconditions.if_match.is_none() {
-        return Err(Fault::new(&fault::NO_PRECONDITION, "This change needs `If-Match` with the entity's ETag, or `*`."));
+        return Err(Fault::new(
+            &fault::NO_PRECONDITION,
+            "This change needs `If-Match` with the entity's ETag, or `*`.",
+        ));
     }
     if method == Method::Delete {
-        return Ok(Manner { prefer: None, choice: None, version: request.versions.answer(Version::V1)? });
+        return Ok(Manner {
+            prefer: None,
+            choice: None,
+            version: request.versions.answer(Version::V1)?,
+        });
     }
     accept::body_format(request.content_type())?;
     let prefer = request.prefer();
@@ -67,7 +84,11 @@ fn manner(request: &Request<'_>, method: Method, resource: &Resource) -> Outcome
     let choice = if has_body { Some(request.negotiate(Kind::Entry)?) } else { None };
     let needed = choice.map_or(Version::V1, |choice| choice.version);
     let needed = if prefer.is_some() { Version::V3 } else { needed };
-    Ok(Manner { prefer, choice, version: request.versions.answer(needed)? })
+    Ok(Manner {
+        prefer,
+        choice,
+        version: request.versions.answer(needed)?,
+    })
 }
 
 async fn create(request: &Request<'_>, visitor: Visitor<'_>, manner: Manner, resource: Resource, body: Bytes) -> Outcome<Answer> {
@@ -78,13 +99,21 @@ async fn create(request: &Request<'_>, visitor: Visitor<'_>, manner: Manner, res
         Err(fault) => return visitor.refuse(fault).await,
     };
     let context = (resource.end_set, resource.ty);
-    let page = visitor.run(Work::Write, move |session, caller| engine.create(session, caller, &resource, entity)).await?;
+    let page = visitor
+        .run(Work::Write, move |session, caller| {
+            engine.create(session, caller, &resource, entity)
+        })
+        .await?;
     let answer = changed(request, &manner, context, &page, if manner.choice.is_some() { 201 } else { 204 });
     let render = render(request, &manner);
     let entity = Entity::of(&render, &page, 0);
     // Without a body, `DataServiceId` says which entity it is (WR-12, WR-13).
     let id = manner.choice.is_none().then(|| entity.id());
-    Ok(Answer { location: Some(entity.edit_url()), id, ..answer })
+    Ok(Answer {
+        location: Some(entity.edit_url()),
+        id,
+        ..answer
+    })
 }
 
 async fn update(
@@ -107,14 +136,27 @@ async fn update(
         engine.update(session, caller, &resource, &read, replace, &preconditions)
     };
     let page = visitor.run(Work::Write, job).await?;
-    Ok(changed(request, &manner, context, &page, if manner.choice.is_some() { 200 } else { 204 }))
+    Ok(changed(
+        request,
+        &manner,
+        context,
+        &page,
+        if manner.choice.is_some() { 200 } else { 204 },
+    ))
 }
 
 /// The answer about a changed entity, with its new ETag (WR-71).
 fn changed(request: &Request<'_>, manner: &Manner, context: (Option<usize>, TypeId), page: &Page, status: u16) -> Answer {
     let render = render(request, manner);
-    let context = Context { set: context.0, ty: context.1, single: true, select: None };
-    let body = manner.choice.map(|choice| format::entity(&render, choice.format, page, 0, &context));
+    let context = Context {
+        set: context.0,
+        ty: context.1,
+        single: true,
+        select: None,
+    };
+    let body = manner
+        .choice
+        .map(|choice| format::entity(&render, choice.format, page, 0, &context));
     Answer {
         version: manner.version.text(),
         content_type: manner.choice.map_or("", |choice| choice.content_type),
@@ -127,7 +169,12 @@ fn changed(request: &Request<'_>, manner: &Manner, context: (Option<usize>, Type
 
 fn render<'a>(request: &'a Request<'_>, manner: &Manner) -> Render<'a> {
     let level = manner.choice.map_or(format::Metadata::Minimal, |choice| choice.level);
-    Render { schema: &request.app.engine.schema, endpoint: request.endpoint, root: &request.root, level }
+    Render {
+        schema: &request.app.engine.schema,
+        endpoint: request.endpoint,
+        root: &request.root,
+        level,
+    }
 }
 
 /// Passwords in a body, and their hashes.
@@ -147,7 +194,13 @@ async fn hashes(request: &Request<'_>, ty: TypeId, body: &[u8]) -> Outcome<Hashe
     for (index, value) in body.values {
         let property = &schema.types[body.ty].properties[index];
         if let (true, Value::Text(password)) = (property.hashed, value) {
-            let hash = request.app.auth.hasher().hash(password.clone()).await.map_err(|fault| fault.of(&property.name))?;
+            let hash = request
+                .app
+                .auth
+                .hasher()
+                .hash(password.clone())
+                .await
+                .map_err(|fault| fault.of(&property.name))?;
             hashes.insert(password, hash);
         }
     }

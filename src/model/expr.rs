@@ -179,8 +179,11 @@ impl Expr {
     pub fn nullable(&self, schema: &Schema) -> bool {
         match self {
             Expr::Literal(_, value) => value.is_null(),
-            // A joined row may be absent.
-            Expr::Column { source, ty, property } => *source > 0 || schema.types[*ty].properties[*property].nullable,
+            // A joined row may be absent, and a row of another type of the hierarchy has no value in a derived type's column.
+            Expr::Column { source, ty, property } => {
+                let entity = &schema.types[*ty];
+                *source > 0 || entity.properties[*property].nullable || *property >= schema.types[entity.root].properties.len()
+            }
             Expr::Exists { .. } | Expr::IsNull(_) | Expr::IsOf { .. } | Expr::Lambda { .. } | Expr::Items { .. } => false,
             _ => true,
         }

@@ -160,7 +160,9 @@ impl Options {
     /// A number of rows: Int32, not negative (PAG-1).
     fn rows(&self, name: &str) -> Outcome<Option<usize>> {
         let Some(text) = self.get(name) else { return Ok(None) };
-        let number = text.trim().parse::<i32>().ok().and_then(|number| usize::try_from(number).ok());
+        // Rust takes a sign that the grammar has not.
+        let digits = text.trim().strip_prefix('+').map_or(text.trim(), |_| "");
+        let number = digits.parse::<i32>().ok().and_then(|number| usize::try_from(number).ok());
         match number {
             Some(number) => Ok(Some(number)),
             None => Err(Fault::new(&BAD_OPTION, format!("`{name}` takes a number from 0 to {}.", i32::MAX))),
