@@ -7,9 +7,10 @@ use crate::model::edm::{Cell, Edm, Value};
 use crate::model::fault::{self, Fault, Outcome};
 use crate::model::page::{Layout, Page, Rows};
 use crate::model::query::Shape;
-use crate::model::schema::{EntityType, SetId, TYPE_COLUMN, TypeId};
+use crate::model::schema::{EntityType, Property, SetId, TYPE_COLUMN, Type, TypeId};
 use crate::model::target::Body;
 use crate::model::text;
+use crate::odata::canonical;
 
 /// Names of the frame's columns that the server writes.
 mod frame {
@@ -60,9 +61,7 @@ impl Engine {
             let owned = property.generated || property.read_only || entity.tenant == Some(index) && !entity.key.contains(&index);
             values.push(match value {
                 Some(value) => value,
-                None if owned || !property.is_structural() => {
-                    property.default.clone().unwrap_or(Value::Null)
-                }
+                None if owned || !property.is_structural() => property.default.clone().unwrap_or(Value::Null),
                 None => left_out(property)?,
             });
         }
@@ -108,7 +107,13 @@ impl Engine {
             let fixed = entity.key.contains(&index) || property.read_only || property.generated || entity.tenant == Some(index);
             match value {
                 _ if fixed => {}
-                Some(value) => changed.values[index] = value,
+                Some(value) => {
+                    changed.values[index] = if replace {
+                        value
+                    } else {
+                        merged(property, &changed.values[index], value)
+                    }
+                }
                 // What is never shown cannot be sent back, so leaving it out does not mean to empty it.
                 None if replace && property.is_structural() && !property.write_only => changed.values[index] = left_out(property)?,
                 None => {}
@@ -161,13 +166,21 @@ impl Engine {
     }
 }
 
+/// A complex value keeps the members that a PATCH does not name; any other value is replaced.
+fn merged(property: &Property, current: &Value, change: Value) -> Value {
+    match (&property.ty, current, &change) {
+        (Type::Complex(_), Value::Text(current), Value::Text(change)) => Value::Text(canonical::merge(current, change)),
+        _ => change,
+    }
+}
+
 /// The value of a property that a body leaves out.
-fn left_out(property: &crate::model::schema::Property) -> Outcome<Value> {
+fn left_out(property: &Property) -> Outcome<Value> {
     match &property.default {
         Some(value) => Ok(value.clone()),
         None if property.nullable => Ok(Value::Null),
         // A collection is never null (MET-24); without items it is empty.
-        None if matches!(property.ty, crate::model::schema::Type::Collection(_)) => Ok(Value::Text("[]".to_owned())),
+        None if matches!(property.ty, Type::Collection(_)) => Ok(Value::Text("[]".to_owned())),
         None => Err(Fault::new(&fault::MISSING_PROPERTY, format!("{} is required.", property.name)).of(&property.name)),
     }
 }

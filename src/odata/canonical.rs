@@ -84,6 +84,33 @@ pub fn follow(json: &str, path: &[String], ty: &Type) -> Value {
     }
 }
 
+/// A complex value changed by another that has only some members: the others stay, at every level (WR-31).
+pub fn merge(current: &str, change: &str) -> String {
+    match (json_tree::parse(current.as_bytes()), json_tree::parse(change.as_bytes())) {
+        (Ok(mut merged), Ok(change)) => {
+            merge_tree(&mut merged, change);
+            let mut out = Vec::new();
+            write_tree(&merged, &mut out);
+            String::from_utf8(out).unwrap_or_else(|_| current.to_owned())
+        }
+        _ => change.to_owned(),
+    }
+}
+
+fn merge_tree<'a>(current: &mut Json<'a>, change: Json<'a>) {
+    match (current, change) {
+        (Json::Object(members), Json::Object(changes)) => {
+            for (name, value) in changes {
+                match members.iter_mut().find(|(member, _)| *member == name) {
+                    Some((_, member)) => merge_tree(member, value),
+                    None => members.push((name, value)),
+                }
+            }
+        }
+        (current, change) => *current = change,
+    }
+}
+
 /// Writes what was read. The depth is bounded by the parser.
 fn write_tree(json: &Json<'_>, out: &mut Vec<u8>) {
     match json {
@@ -127,6 +154,22 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
 mod tests {
     use super::*;
     use crate::odata::json_tree;
+
+    #[test]
+    fn a_change_keeps_the_members_it_does_not_name() {
+        for (current, change, expected) in [
+            (
+                r#"{"a":1,"b":{"c":2,"d":3}}"#,
+                r#"{"b":{"d":null}}"#,
+                r#"{"a":1,"b":{"c":2,"d":null}}"#,
+            ),
+            (r#"{"a":1}"#, r#"{"b":[1]}"#, r#"{"a":1,"b":[1]}"#),
+            (r#"{"a":[1,2]}"#, r#"{"a":[3]}"#, r#"{"a":[3]}"#),
+            (r#"{"a":null}"#, r#"{"a":{"b":1}}"#, r#"{"a":{"b":1}}"#),
+        ] {
+            assert_eq!(merge(current, change), expected);
+        }
+    }
 
     #[test]
     fn written_and_read_back() {

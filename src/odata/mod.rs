@@ -3,27 +3,27 @@
 //!
 //! Invariant: knows nothing of databases and of HTTP beyond the texts of headers. Reading order: the URL, the formats, `$metadata`.
 
-pub mod url;
-pub mod literal;
-pub mod path;
-pub mod options;
-pub mod filter;
-pub mod bind;
-pub mod select;
-pub mod token;
-pub mod version;
 pub mod accept;
-pub mod format;
-pub mod context;
-pub mod json;
-pub mod json_tree;
-pub mod json_read;
+pub mod bind;
 pub mod canonical;
-pub mod geojson;
-pub mod etag;
-pub mod error;
-pub mod service;
-pub mod metadata;
+pub mod context;
 pub mod csdl;
+pub mod error;
+pub mod etag;
+pub mod filter;
 #[cfg(test)]
 pub mod fixture;
+pub mod format;
+pub mod geojson;
+pub mod json;
+pub mod json_read;
+pub mod json_tree;
+pub mod literal;
+pub mod metadata;
+pub mod options;
+pub mod path;
+pub mod select;
+pub mod service;
+pub mod token;
+pub mod url;
+pub mod version;

@@ -241,7 +241,9 @@ mod tests {
         let mut sql = Sql::new(Dialect::Sqlite);
         sql.push("SELECT '9' COLLATE odata_decimal < '10', '10' COLLATE odata_decimal < '9'");
         let mut rows = Rows::new(2);
-        Session::Sqlite(&mut connection).fetch(&sql, &[ColumnKind::Primitive(Edm::Boolean); 2], &mut rows).unwrap();
+        Session::Sqlite(&mut connection)
+            .fetch(&sql, &[ColumnKind::Primitive(Edm::Boolean); 2], &mut rows)
+            .unwrap();
         assert_eq!((rows.cell(0, 0), rows.cell(0, 1)), (Cell::Boolean(true), Cell::Boolean(false)));
     }
 

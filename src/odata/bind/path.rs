@@ -125,7 +125,12 @@ impl Binder<'_> {
             return Err(self.fault(segment.at, message).of(segment.name));
         };
         let inherited = property < schema.types[entity.known].properties.len();
-        let guards = if inherited { self.guards(&entity) } else { entity.guards };
+        // Only rows of the type that declares a property, and of those derived from it, have a value in its column.
+        let guards = if property < ty.own_properties {
+            self.guards(&entity)
+        } else {
+            entity.guards
+        };
         let (source, declaring) = (entity.source, if inherited { entity.known } else { entity.ty });
         let place = Place {
             json: Json::Column {

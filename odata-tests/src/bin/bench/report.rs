@@ -75,32 +75,7 @@ impl Report {
         )?;
         writeln!(out, "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|")?;
         for (case, all) in &self.cases {
-            let bare = all.first().and_then(Option::as_ref);
-            let hand = all.get(1).and_then(Option::as_ref);
-            for (name, figures) in NAMES.iter().zip(all) {
-                let Some(figures) = figures else { continue };
-                let speed = |other: Option<&Figures>| ratio(figures.per_second, other.map(|other| other.per_second), true);
-                let cost = |other: Option<&Figures>| ratio(figures.cpu, other.map(|other| other.cpu), false);
-                let database = figures.database_cpu.map_or(String::new(), |cpu| format!(" + {cpu:.0}"));
-                writeln!(
-                    out,
-                    "| {case} | {name}{} | {:.0} | {} | {} | {:.0} | {:.0} | {:.0}{database} | {} | {} | {:.0} |",
-                    if figures.failures > 0 {
-                        format!(" ({} FAILED)", figures.failures)
-                    } else {
-                        String::new()
-                    },
-                    figures.per_second,
-                    speed(bare),
-                    speed(hand),
-                    figures.p50,
-                    figures.p99,
-                    figures.cpu,
-                    cost(bare),
-                    cost(hand),
-                    figures.memory
-                )?;
-            }
+            write_case(out, case, all)?;
         }
         self.write_notes(out)
     }
@@ -141,6 +116,38 @@ impl Report {
         }
         Ok(())
     }
+}
+
+/// One row for each server; ratios only to those above it.
+fn write_case(out: &mut String, case: &str, all: &[Option<Figures>]) -> std::fmt::Result {
+    let reference = |index: usize, of: usize| all.get(of).and_then(Option::as_ref).filter(|_| index > of);
+    let mut name = case;
+    for (index, figures) in all.iter().enumerate() {
+        let Some(figures) = figures else { continue };
+        let speed = |of: usize| ratio(figures.per_second, reference(index, of).map(|other| other.per_second), true);
+        let cost = |of: usize| ratio(figures.cpu, reference(index, of).map(|other| other.cpu), false);
+        let failed = match figures.failures {
+            0 => String::new(),
+            count => format!(" ({count} FAILED)"),
+        };
+        let database = figures.database_cpu.map_or(String::new(), |cpu| format!(" + {cpu:.0}"));
+        writeln!(
+            out,
+            "| {name} | {}{failed} | {:.0} | {} | {} | {:.0} | {:.0} | {:.0}{database} | {} | {} | {:.0} |",
+            NAMES[index],
+            figures.per_second,
+            speed(0),
+            speed(1),
+            figures.p50,
+            figures.p99,
+            figures.cpu,
+            cost(0),
+            cost(1),
+            figures.memory
+        )?;
+        name = "";
+    }
+    Ok(())
 }
 
 fn ratio(figure: f64, of: Option<f64>, percent: bool) -> String {

@@ -1,0 +1,184 @@
+//! The README keeps its word: its tour runs as it stands, against a new server, and its settings are the server's.
+//!
+//! Blocks that open with ```` ```sh tour ```` run in order with bash, each as a script of its own; `restart` after it means
+//! that the text before the block has the reader start the server again. A command's output is compared with the `# =>` lines
+//! below it, where `…` stands for anything; one that ends with an empty line instead only has to succeed.
+
+use std::path::Path;
+use std::process::Command;
+
+use odata_tests::database::{Database, System};
+use odata_tests::here;
+use odata_tests::server::{Server, binary};
+use tempfile::TempDir;
+
+/// What the README's commands use, and the test replaces.
+const ADDRESS: &str = "http://127.0.0.1:8080";
+const RUN: &str = "cargo run -q --";
+const SETTINGS: &[(&str, &str)] = &[("ODONATA_ADMIN_PASSWORD", "secret")];
+/// Printed between the outputs of two commands.
+const MARK: &str = "@@ next";
+
+struct Block {
+    restart: bool,
+    steps: Vec<Step>,
+}
+
+/// A command, and the lines that it prints.
+#[derive(Default)]
+struct Step {
+    command: String,
+    expected: Vec<String>,
+}
+
+fn readme() -> String {
+    std::fs::read_to_string(here().join("../README.md")).expect("there is a README")
+}
+
+fn blocks(text: &str) -> Vec<Block> {
+    let mut all = Vec::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        let Some(flags) = line.strip_prefix("```sh tour") else { continue };
+        let body: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
+        all.push(Block {
+            restart: flags.trim() == "restart",
+            steps: steps(&body),
+        });
+    }
+    all
+}
+
+fn steps(body: &[&str]) -> Vec<Step> {
+    let mut all = vec![Step::default()];
+    for line in body {
+        let last = all.last_mut().expect("there is always one");
+        match line.strip_prefix("# => ") {
+            Some(expected) => last.expected.push(expected.to_owned()),
+            None if last.expected.is_empty() && !line.is_empty() => last.command += &format!("{line}\n"),
+            None => all.push(Step {
+                command: format!("{line}\n"),
+                ..Step::default()
+            }),
+        }
+    }
+    all
+}
+
+/// Whether a line is what a pattern with `…` says.
+fn fits(pattern: &str, line: &str) -> bool {
+    let mut parts = pattern.split('…');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = line.strip_prefix(first) else { return false };
+    let mut parts: Vec<&str> = parts.collect();
+    let Some(last) = parts.pop() else { return rest.is_empty() };
+    for part in parts {
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
+
+fn run(block: &Block, server: &Server, database: &Database, folder: &Path) {
+    let here_and_now = |text: &str| {
+        let binary = binary().to_str().expect("cargo's folder has a plain name");
+        text.replace(ADDRESS, &server.base()).replace(RUN, binary)
+    };
+    let mut script = String::from("set -e\n");
+    for step in &block.steps {
+        script += &here_and_now(&step.command);
+        script += &format!("printf '\\n{MARK}\\n'\n");
+    }
+    let mut bash = Command::new("bash");
+    bash.arg("-c").arg(&script).current_dir(folder);
+    bash.env("ODONATA_DATABASE", database.url())
+        .env("ODONATA_PLUGINS", folder.join("plugins"));
+    let output = bash.output().expect("bash is there");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{script}\nprints\n{text}\n{errors}\n{}", server.log());
+    for (step, printed) in block.steps.iter().zip(text.split(MARK)) {
+        if step.expected.is_empty() {
+            continue;
+        }
+        let printed: Vec<&str> = printed.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+        let fit = printed.len() == step.expected.len()
+            && step
+                .expected
+                .iter()
+                .zip(&printed)
+                .all(|(pattern, line)| fits(&here_and_now(pattern), line));
+        assert!(
+            fit,
+            "{}prints\n{}\ninstead of\n{}\n{errors}",
+            step.command,
+            printed.join("\n"),
+            step.expected.join("\n")
+        );
+    }
+}
+
+#[test]
+fn the_tour_runs_as_it_stands() {
+    let found = blocks(&readme());
+    let commands: usize = found.iter().map(|block| block.steps.len()).sum();
+    assert!(commands >= 10, "the README has a tour");
+    for system in System::all() {
+        let folder = TempDir::new().expect("a temporary folder can be made");
+        let plugins = folder.path().join("plugins");
+        std::fs::create_dir(&plugins).expect("a folder can be made");
+        let database = Database::fresh(system);
+        let mut server = Server::start_with(&database, &plugins, SETTINGS);
+        for block in &found {
+            if block.restart {
+                drop(server);
+                server = Server::start_with(&database, &plugins, SETTINGS);
+            }
+            run(block, &server, &database, folder.path());
+        }
+    }
+}
+
+#[test]
+fn the_settings_are_the_servers() {
+    let readme = readme();
+    for setting in odonata::settings::SETTINGS {
+        let row = readme.lines().find(|line| line.starts_with(&format!("| `{}` ", setting.key)));
+        let row = row.unwrap_or_else(|| panic!("the README's table has no row for {}", setting.key));
+        for part in [setting.variable().as_str(), setting.option, setting.default] {
+            assert!(row.contains(part), "{}: the row does not say {part}", setting.key);
+        }
+    }
+}
+
+#[test]
+fn patterns_fit() {
+    for (pattern, line, expected) in [
+        ("a", "a", true),
+        ("a", "ab", false),
+        ("a…", "abc", true),
+        ("a…c", "abc", true),
+        ("a…c", "abd", false),
+        ("…b…d…", "abcd", true),
+        ("…d…b", "abcd", false),
+        ("{…}", "{}", true),
+    ] {
+        assert_eq!(fits(pattern, line), expected, "{pattern} {line}");
+    }
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let readme = readme();
+    let links = readme.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
+    let files: Vec<&str> = links
+        .map(|(link, _)| link)
+        .filter(|link| !link.contains("://") && !link.starts_with('#'))
+        .collect();
+    assert!(files.len() > 3, "the README links files");
+    for file in files {
+        assert!(here().join("..").join(file).exists(), "{file}");
+    }
+}
