@@ -10,12 +10,15 @@
 //! | [`case`] | the format of case files |
 //! | [`matching`] | expected against actual |
 //! | [`runner`] | runs case files |
+//! | [`damage`] | random damage to texts |
 //! | [`random`] | a seeded generator, so that every failure can be repeated |
 //! | [`semantics`] | random expressions, and what they mean |
+//! | [`vectors`] | what other implementations expect |
 //! | [`xml`] | a document as a tree |
 
 pub mod case;
 pub mod client;
+pub mod damage;
 pub mod database;
 pub mod fixture;
 pub mod matching;
@@ -24,6 +27,7 @@ pub mod random;
 pub mod runner;
 pub mod semantics;
 pub mod server;
+pub mod vectors;
 pub mod xml;
 
 use std::path::PathBuf;

@@ -27,7 +27,7 @@ cd "$folder" || exit 1
 read -r end
 kill -QUIT $!
 wait
-rm -rf "$folder/data" "$folder"/.s.*
+cd / && rm -rf "$folder"
 "#;
 
 /// A cluster.

@@ -3,6 +3,7 @@
 
 use odata_tests::case;
 use odata_tests::client::{Reply, encode};
+use odata_tests::damage::damage;
 use odata_tests::database::System;
 use odata_tests::fixture::{Fixture, Site};
 use odata_tests::random::Random;
@@ -120,7 +121,7 @@ fn expressions_are_bounded() {
         for size in [limit / 2, limit - 1, limit, limit + 1, limit * 2] {
             let reply = get(&site, &format!("Products?$select=Id&$filter={}", make(size)));
             assert!(
-                matches!(reply.status, 200 | 400),
+                matches!(reply.status, 200 | 400 | 414),
                 "{name} {size}: {} {}",
                 reply.status,
                 reply.text()
@@ -128,15 +129,13 @@ fn expressions_are_bounded() {
         }
     }
     for make in [deep, |n| nested("(", "", "", n), |n| format!("{}true", "not ".repeat(n))] {
-        assert_eq!(get(&site, &format!("Products?$filter={}", make(3_900))).status, 400);
+        assert_eq!(get(&site, &format!("Products?$filter={}", make(2_600))).status, 400);
     }
     // More than fits into a URL.
     for text in [nested("(", "Id eq 1", ")", 100_000), "not ".repeat(100_000), "-".repeat(100_000)] {
-        let reply = site
-            .server
-            .admin()
-            .raw(format!("GET /api/Shop/Products?$filter={} HTTP/1.1\r\nHost: x\r\n\r\n", encode(&text)).as_bytes());
-        let status = reply.expect("an answer or a closed connection").map_or(400, |reply| reply.status);
+        // The server may close the connection before it has read everything.
+        let target = encode(&format!("/api/Shop/Products?$filter={text}"));
+        let status = site.server.admin().get(&target).map_or(400, |reply| reply.status);
         assert!((400..500).contains(&status), "{status}");
     }
     assert_eq!(get(&site, "Labels").status, 200);
@@ -346,101 +345,6 @@ fn broken_messages() {
             .unwrap_or_else(|error| panic!("after {name}: {error}"));
         assert_eq!(well.status, 200, "after {name}");
     }
-}
-
-/// Something that has a meaning somewhere.
-const TOKENS: &[&str] = &[
-    "'",
-    "\"",
-    "(",
-    ")",
-    "/",
-    "//",
-    "$",
-    "%",
-    "%00",
-    "%25",
-    "%27",
-    "%ff",
-    ",",
-    ":",
-    ";",
-    "=",
-    "&",
-    "?",
-    "#",
-    "+",
-    "-",
-    "*",
-    "@",
-    "\\",
-    "\u{1F600}",
-    "ä",
-    " ",
-    "%0A",
-    "null",
-    "true",
-    "not ",
-    " and ",
-    " eq ",
-    "$it/",
-    "$links/",
-    "$count",
-    "$value",
-    "$filter=",
-    "$skiptoken=",
-    "$expand=",
-    "$select=",
-    "$metadata",
-    "any(x: x",
-    "all()",
-    "99999999999999999999",
-    "-1",
-    "0",
-    "1e400",
-    "INF",
-    "NaN",
-    "datetime'",
-    "guid'",
-    "X'",
-    "binary'0",
-    "geography'SRID=1;POINT(1 2)'",
-    "Odonata.Shop.Frozen/",
-    "cast(",
-    "isof(",
-    "substring(",
-    "div 0",
-    "{",
-    "}",
-    "[",
-    "]",
-    "{\"a\":",
-    "odata.type",
-    "@odata.bind",
-    "\u{0}",
-];
-
-fn damage(text: &str, other: &str, random: &mut Random) -> String {
-    let mut chars: Vec<char> = text.chars().collect();
-    for _ in 0..1 + random.below(2) {
-        let at = random.below(chars.len() + 1);
-        let to = (at + random.below(8)).min(chars.len());
-        match random.below(6) {
-            0 => drop(chars.drain(at..to)),
-            1 => {
-                let again: Vec<char> = chars[at..to].to_vec();
-                chars.splice(at..at, again);
-            }
-            2 | 3 => drop(chars.splice(at..to, random.pick(TOKENS).chars())),
-            4 => chars.insert(at, char::from(random.below(256) as u8)),
-            _ => {
-                let tail: Vec<char> = other.chars().collect();
-                let from = random.below(tail.len() + 1);
-                chars.splice(at.., tail[from..].iter().copied());
-            }
-        }
-    }
-    chars.into_iter().collect()
 }
 
 /// Damaged copies of the cases' own requests.

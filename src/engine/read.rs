@@ -61,6 +61,7 @@ impl Engine {
         select.restrictions = place.restrictions;
         select.filter = query.filter.as_ref();
         select.limit = Some(1);
+        select.client_shaped = query.filter.is_some() || query.shape.properties.is_some();
         let rows = select.fetch(session)?;
         if rows.is_empty() {
             // Behind a navigation from an entity that is there: a foreign or dangling target is null, like one that never was.
@@ -94,6 +95,7 @@ impl Engine {
         select.filter = query.filter.as_ref();
         select.limit = query.top;
         select.offset = query.skip;
+        select.client_shaped = true;
         select.count(session)
     }
 
@@ -119,9 +121,11 @@ impl Engine {
         let mut select = Select::new(&self.schema, scope, &query.sources);
         select.restrictions = place.restrictions.clone();
         select.filter = query.filter.as_ref();
-        let count = if query.count { Some(select.count(session)?) } else { None };
         // A $top within the page needs no next link, so nothing is read to learn of one (PAG-2).
         let paged = query.top.is_none_or(|top| top > page_size);
+        let plain = query.filter.is_none() && query.order.is_empty() && query.shape.properties.is_none();
+        select.client_shaped = !(plain && paged && query.skip == 0);
+        let count = if query.count { Some(select.count(session)?) } else { None };
         select.outputs = std::mem::take(&mut columns.outputs);
         select.order = order;
         select.after = after;

@@ -34,9 +34,9 @@ functions! {
     "endswith"    [String, String]              => Boolean  "odata_endswith({0}, {1})"                          "(right({0}, length({1})) = {1})";
     "length"      [String]                      => Int32    "length({0})"                                       "length({0})";
     "indexof"     [String, String]              => Int32    "(instr({0}, {1}) - 1)"                             "(strpos({0}, {1}) - 1)";
-    "replace"     [String, String, String]      => String   "replace({0}, {1}, {2})"                            "replace({0}, {1}, {2})";
-    "substring"   [String, Int64]               => String   "substr({0}, min(max({1}, 0), 1000000000) + 1)"                      "substr({0}, least(greatest({1}, 0), 1000000000)::int + 1)";
-    "substring"   [String, Int64, Int64]        => String   "substr({0}, min(max({1}, 0), 1000000000) + 1, min(max({2}, 0), 1000000000))"         "substr({0}, least(greatest({1}, 0), 1000000000)::int + 1, least(greatest({2}, 0), 1000000000)::int)";
+    "replace"     [String, String, String]      => String   "odata_replace({0}, {1}, {2})"                      "replace({0}, {1}, {2})";
+    "substring"   [String, Int64]               => String   "substr({0}, min(max({1}, 0), 1000000000) + 1)"                      "(SELECT substr(s, least(greatest(p, 0), 1000000000)::int + 1) FROM (SELECT {0} AS s, {1} AS p) AS r WHERE p IS NOT NULL)";
+    "substring"   [String, Int64, Int64]        => String   "substr({0}, min(max({1}, 0), 1000000000) + 1, min(max({2}, 0), 1000000000))"         "(SELECT substr(s, least(greatest(p, 0), 1000000000)::int + 1, least(greatest(n, 0), 1000000000)::int) FROM (SELECT {0} AS s, {1} AS p, {2} AS n) AS r WHERE p IS NOT NULL AND n IS NOT NULL)";
     "tolower"     [String]                      => String   "odata_lower({0})"                                  "lower({0} COLLATE \"und-x-icu\") COLLATE \"C\"";
     "toupper"     [String]                      => String   "odata_upper({0})"                                  "upper({0} COLLATE \"und-x-icu\") COLLATE \"C\"";
     "trim"        [String]                      => String   "odata_trim({0})"                                   "btrim({0}, E' \\t\\n\\u000B\\f\\r\\u0085\\u00A0\\u1680\\u2000\\u2001\\u2002\\u2003\\u2004\\u2005\\u2006\\u2007\\u2008\\u2009\\u200A\\u2028\\u2029\\u202F\\u205F\\u3000')";

@@ -138,18 +138,33 @@ fn read_shape(json: &Json<'_>, out: &mut String) -> Option<()> {
         return None;
     };
     if name == "GeometryCollection" {
-        out.push_str("GEOMETRYCOLLECTION(");
-        read_list(json.member("geometries")?, out, &mut read_shape)?;
+        let geometries = json.member("geometries")?;
+        out.push_str("GEOMETRYCOLLECTION");
+        if *geometries == Json::Array(Vec::new()) {
+            out.push_str(" EMPTY");
+            return Some(());
+        }
+        out.push('(');
+        read_list(geometries, out, &mut read_shape)?;
         out.push(')');
         return Some(());
     }
     let (wkt, _, levels) = SHAPES.iter().find(|(_, json, _)| json == name)?;
+    let coordinates = json.member("coordinates")?;
     out.push_str(wkt);
-    read_level(json.member("coordinates")?, *levels, *wkt != "LINESTRING" && *levels < 2, out)
+    if *coordinates == Json::Array(Vec::new()) {
+        out.push_str(" EMPTY");
+        return Some(());
+    }
+    read_level(coordinates, *levels, *wkt != "LINESTRING" && *levels < 2, out)
 }
 
 fn read_list(json: &Json<'_>, out: &mut String, item: &mut dyn FnMut(&Json<'_>, &mut String) -> Option<()>) -> Option<()> {
+    // Only a whole shape can be empty, not a part of one.
     let Json::Array(items) = json else { return None };
+    if items.is_empty() {
+        return None;
+    }
     for (index, json) in items.iter().enumerate() {
         if index > 0 {
             out.push_str(", ");
@@ -168,6 +183,9 @@ fn read_level(json: &Json<'_>, levels: usize, own: bool, out: &mut String) -> Op
         read_list(json, out, &mut |json, out| read_level(json, levels - 1, own, out))?;
     } else {
         let Json::Array(numbers) = json else { return None };
+        if numbers.len() < 2 {
+            return None;
+        }
         for (index, number) in numbers.iter().enumerate() {
             let Json::Number(number) = number else { return None };
             if index > 0 {
@@ -193,6 +211,11 @@ mod tests {
             (
                 "SRID=4326;POINT(142.1 64.5)",
                 r#"{"type":"Point","coordinates":[142.1,64.5],"crs":"#,
+            ),
+            ("SRID=4326;POLYGON EMPTY", r#"{"type":"Polygon","coordinates":[],"crs":"#),
+            (
+                "SRID=4326;GEOMETRYCOLLECTION EMPTY",
+                r#"{"type":"GeometryCollection","geometries":[],"crs":"#,
             ),
             (
                 "SRID=0;LINESTRING(1.0 1.0, 3.0 3.0)",

@@ -105,6 +105,8 @@ pub struct Select<'a> {
     pub partition: Option<Partition>,
     /// Keeps other writers away from the rows until the transaction ends.
     pub lock: bool,
+    /// What a client wrote decides the text of the statement, not only its binds.
+    pub client_shaped: bool,
 }
 
 impl<'a> Sources<'a> {
@@ -234,6 +236,7 @@ impl<'a> Select<'a> {
             offset: 0,
             partition: None,
             lock: false,
+            client_shaped: false,
         }
     }
 
@@ -474,15 +477,15 @@ impl<'a> Select<'a> {
     }
 
     fn push_limit(&self, sql: &mut Sql) {
-        // The number is no part of the statement's shape, or every $top would be a statement of its own.
+        // As text: SQLite prepares a statement anew whenever a bound LIMIT is bound again, and PostgreSQL plans for a guess.
         if let Some(limit) = self.limit {
-            sql.push(" LIMIT ").value(Edm::Int64, Value::Integer(limit as i64));
+            sql.push(" LIMIT ").number(limit);
         }
         if self.offset > 0 {
             if self.limit.is_none() && sql.dialect == Dialect::Sqlite {
                 sql.push(" LIMIT -1");
             }
-            sql.push(" OFFSET ").value(Edm::Int64, Value::Integer(self.offset as i64));
+            sql.push(" OFFSET ").number(self.offset);
         }
     }
 
@@ -545,7 +548,7 @@ impl<'a> Select<'a> {
     fn may_cache(&self, sql: &Sql) -> bool {
         static SHAPES: LazyLock<Mutex<HashSet<u64>>> = LazyLock::new(|| Mutex::new(HashSet::new()));
         let many = |restriction: &Restriction| matches!(restriction, Restriction::ColumnsIn(..) | Restriction::LinkIn { .. });
-        if self.filter.is_none() && self.sources.list.len() == 1 && self.order.len() <= 1 && !self.restrictions.iter().any(many) {
+        if !self.client_shaped && !self.restrictions.iter().any(many) {
             return true;
         }
         let mut hasher = DefaultHasher::new();

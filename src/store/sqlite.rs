@@ -122,9 +122,7 @@ fn open(path: &str, pragmas: &str) -> Outcome<SqliteConnection> {
     let mut connection = SqliteConnection::establish(path).map_err(|error| unusable(path, error))?;
     let milliseconds = limits::DATABASE_WAIT_SECONDS * 1000;
     // Each PRAGMA is a statement of its own; the wait comes first, since the others may have to wait.
-    let setup = format!(
-        "PRAGMA busy_timeout = {milliseconds}; {pragmas} PRAGMA foreign_keys = ON; PRAGMA cache_size = -8000; PRAGMA temp_store = MEMORY;"
-    );
+    let setup = format!("PRAGMA busy_timeout = {milliseconds}; {pragmas} PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;");
     connection.batch_execute(&setup).map_err(|error| unusable(path, error))?;
     register(&mut connection).map_err(fault::of)?;
     Ok(connection)
@@ -142,6 +140,7 @@ extern "SQL" {
     fn odata_lower(text: Nullable<Text>) -> Nullable<Text>;
     fn odata_upper(text: Nullable<Text>) -> Nullable<Text>;
     fn odata_trim(text: Nullable<Text>) -> Nullable<Text>;
+    fn odata_replace(text: Nullable<Text>, find: Nullable<Text>, by: Nullable<Text>) -> Nullable<Text>;
     fn odata_endswith(text: Nullable<Text>, end: Nullable<Text>) -> Nullable<Bool>;
     fn odata_round(number: Nullable<Double>) -> Nullable<Double>;
     fn odata_floor(number: Nullable<Double>) -> Nullable<Double>;
@@ -167,6 +166,8 @@ fn register(connection: &mut SqliteConnection) -> QueryResult<()> {
     odata_lower_utils::register_impl(connection, |s: Str| s.map(|s| s.to_lowercase()))?;
     odata_upper_utils::register_impl(connection, |s: Str| s.map(|s| s.to_uppercase()))?;
     odata_trim_utils::register_impl(connection, |s: Str| s.map(|s| s.trim().to_owned()))?;
+    // SQLite's own gives the text back when there is nothing to find, whatever null stands beside (FLT-36).
+    odata_replace_utils::register_impl(connection, |s: Str, find: Str, by: Str| replaced(&s?, &find?, &by?))?;
     odata_endswith_utils::register_impl(connection, |s: Str, end: Str| Some(s?.ends_with(&end?)))?;
     odata_round_utils::register_impl(connection, |n: Num| n.map(f64::round_ties_even))?;
     odata_floor_utils::register_impl(connection, |n: Num| n.map(f64::floor))?;
@@ -184,6 +185,10 @@ fn register(connection: &mut SqliteConnection) -> QueryResult<()> {
     odata_decimal_floor_utils::register_impl(connection, |n: Str| rounded(n, |n| n.with_scale_round(0, RoundingMode::Floor)))?;
     odata_decimal_ceiling_utils::register_impl(connection, |n: Str| rounded(n, |n| n.with_scale_round(0, RoundingMode::Ceiling)))?;
     Ok(())
+}
+
+fn replaced(text: &str, find: &str, by: &str) -> Str {
+    Some(if find.is_empty() { text.to_owned() } else { text.replace(find, by) })
 }
 
 fn arithmetic(left: Str, right: Str, operation: impl FnOnce(BigDecimal, BigDecimal) -> Option<BigDecimal>) -> Str {

@@ -126,21 +126,8 @@ impl Client {
 
 /// `Authorization: Basic`, as a header line.
 pub fn basic(name: &str, password: &str) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::from("Authorization: Basic ");
-    for three in format!("{name}:{password}").into_bytes().chunks(3) {
-        let bits = three.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - three.len()));
-        for digit in 0..4 {
-            let index = (bits >> (18 - 6 * digit)) & 63;
-            text.push(if digit <= three.len() {
-                DIGITS[index as usize] as char
-            } else {
-                '='
-            });
-        }
-    }
-    text.push_str("\r\n");
-    text
+    let both = odata_tests::client::base64(format!("{name}:{password}").as_bytes());
+    format!("Authorization: Basic {both}\r\n")
 }
 
 /// Numbers that are the same in every run (xorshift).

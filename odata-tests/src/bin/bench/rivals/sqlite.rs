@@ -108,14 +108,14 @@ impl Query for Statement<'_> {
 
 impl<C> RunQueryDsl<C> for Statement<'_> {}
 
-/// A worker's connection.
+/// A worker's connection. Its limits are written `? + 0`: SQLite prepares a statement with a bare `LIMIT ?` again for every value.
 pub struct Reader(SqliteConnection);
 
 impl Reader {
     /// Opens the file.
     pub fn open(file: &str) -> Outcome<Reader> {
         let mut connection = SqliteConnection::establish(file)?;
-        connection.batch_execute("PRAGMA busy_timeout=5000; PRAGMA query_only=1; PRAGMA cache_size=-8000")?;
+        connection.batch_execute("PRAGMA busy_timeout=5000; PRAGMA query_only=1")?;
         Ok(Reader(connection))
     }
 
@@ -152,7 +152,12 @@ impl Reader {
     pub fn page(&mut self, after: i64, size: i64) -> QueryResult<Vec<u8>> {
         let mut out = feed("Items", None);
         let binds = [Bind::Integer(after), Bind::Integer(size)];
-        let (_, last) = self.rows(&format!("{SELECT} WHERE id > ? ORDER BY id LIMIT ?"), &binds, &mut out, item_object)?;
+        let (_, last) = self.rows(
+            &format!("{SELECT} WHERE id > ? ORDER BY id LIMIT ? + 0"),
+            &binds,
+            &mut out,
+            item_object,
+        )?;
         finish(&mut out, Some(format!("Items?after={last}")));
         Ok(out)
     }
@@ -182,7 +187,7 @@ impl Reader {
     pub fn parts(&mut self, after: i64, size: i64) -> QueryResult<Vec<u8>> {
         let mut out = feed("Parts", None);
         let sql = "SELECT p.id,p.item,p.name,p.amount,i.id,i.name,i.code,i.rank,i.quantity,i.serial,i.price,i.weight,i.created,i.active,i.note \
-                   FROM parts p JOIN items i ON i.id = p.item WHERE p.id > ? ORDER BY p.id LIMIT ?";
+                   FROM parts p JOIN items i ON i.id = p.item WHERE p.id > ? ORDER BY p.id LIMIT ? + 0";
         let binds = [Bind::Integer(after), Bind::Integer(size)];
         let (_, last) = self.rows(sql, &binds, &mut out, |row, out| {
             out.push(b'{');
@@ -295,7 +300,7 @@ impl Writer {
     /// Starts the thread; it ends with the last sender.
     pub fn start(file: &str) -> Outcome<Sender<Work>> {
         let mut connection = SqliteConnection::establish(file)?;
-        connection.batch_execute("PRAGMA synchronous=FULL; PRAGMA busy_timeout=5000; PRAGMA foreign_keys=ON; PRAGMA cache_size=-8000")?;
+        connection.batch_execute("PRAGMA synchronous=FULL; PRAGMA busy_timeout=5000; PRAGMA foreign_keys=ON")?;
         let (sender, receiver) = mpsc::channel();
         std::thread::spawn(move || commit_groups(&mut connection, &receiver));
         Ok(sender)

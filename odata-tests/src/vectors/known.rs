@@ -1,0 +1,143 @@
+//! Why rows do not pass, group by group: a failure without a row here stands in the table with what came instead.
+
+use super::{Vector, Verdict};
+
+/// What a group is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Group {
+    /// Our requirements or decisions say otherwise.
+    Other,
+    /// What the row needs is not there.
+    Out,
+    /// A fault of the server.
+    Fault,
+}
+
+/// First and last id, the group, why.
+const KNOWN: &[(&str, &str, Group, &str)] = &[
+    (
+        "wa-flt-0095",
+        "wa-flt-0095",
+        Group::Out,
+        "a null collection: navigations are never null here, and `all` over nothing holds (FLT-72)",
+    ),
+    (
+        "wa-flt-0310",
+        "wa-flt-0310",
+        Group::Out,
+        "a null collection: collections are never null (MET-24)",
+    ),
+    (
+        "ol2-lit-0160",
+        "ol2-lit-0161",
+        Group::Other,
+        "a Decimal has at most 29 digits (PRM-6)",
+    ),
+    (
+        "ol2-lit-0169",
+        "ol2-lit-0169",
+        Group::Other,
+        "a Decimal with an exponent is taken, as .NET does (LIT-3)",
+    ),
+    (
+        "ol2-lit-0174",
+        "ol2-lit-0176",
+        Group::Other,
+        "numbers without the type's own suffix are taken where their value fits (LIT-30)",
+    ),
+    (
+        "ol2-lit-0194",
+        "ol2-lit-0194",
+        Group::Other,
+        "numbers without the type's own suffix are taken where their value fits (LIT-30)",
+    ),
+    (
+        "ol2-lit-0245",
+        "ol2-lit-0245",
+        Group::Other,
+        "numbers without the type's own suffix are taken where their value fits (LIT-30)",
+    ),
+    (
+        "ol2-lit-0335",
+        "ol2-lit-0335",
+        Group::Other,
+        "a DateTimeOffset literal without a zone is UTC: there are clients that leave the Z out",
+    ),
+    (
+        "ol2-lit-0349",
+        "ol2-lit-0350",
+        Group::Other,
+        "a long integer without suffix is an Int64 (LIT-2)",
+    ),
+    (
+        "meta-0197",
+        "meta-0219",
+        Group::Other,
+        "a collection property is never null, and says so (MET-24)",
+    ),
+    (
+        "meta-0310",
+        "meta-0310",
+        Group::Other,
+        "the version is the one that the model needs (MET-4)",
+    ),
+    (
+        "meta-0195",
+        "meta-0195",
+        Group::Other,
+        "an AssociationSet for each pair of sets of an association (MET-32); the source leaves some out",
+    ),
+    (
+        "ol4-0182",
+        "ol4-0192",
+        Group::Fault,
+        "an empty geometry is taken and comes back as null",
+    ),
+    (
+        "ol4-0108",
+        "ol4-0108",
+        Group::Other,
+        "a DateTimeOffset is kept in UTC, as an instant",
+    ),
+    (
+        "ol4-0114",
+        "ol4-0114",
+        Group::Other,
+        "a DateTime with a zone is kept in UTC (PRM-4)",
+    ),
+    (
+        "ol4-0133",
+        "ol4-0133",
+        Group::Other,
+        "a DateTime with a zone is kept in UTC (PRM-4)",
+    ),
+    (
+        "ol4-0146",
+        "ol4-0146",
+        Group::Other,
+        "a DateTime with a zone is kept in UTC (PRM-4)",
+    ),
+    (
+        "ol4-0151",
+        "ol4-0151",
+        Group::Other,
+        "a DateTime with a zone is kept in UTC (PRM-4)",
+    ),
+];
+
+/// The verdict, with the reason of its group.
+pub fn explain(vector: &Vector, verdict: Verdict) -> Verdict {
+    let Verdict::Fail(what) = verdict else {
+        return verdict;
+    };
+    let id = vector.id.as_str();
+    match KNOWN
+        .iter()
+        .find(|(first, last, _, _)| first.len() == id.len() && *first <= id && id <= *last)
+    {
+        Some((_, _, Group::Out, why)) => Verdict::out(why),
+        Some((_, _, Group::Other, why)) => Verdict::Other((*why).to_owned()),
+        Some((_, _, Group::Fault, why)) => Verdict::Fail((*why).to_owned()),
+        None => Verdict::Fail(what.replace('\n', " ")),
+    }
+}
