@@ -118,7 +118,7 @@ impl Auth {
 /// # Errors
 /// 400 for a text that is not a Guid, 403 for a tenant that is not the caller's.
 pub fn caller(engine: &Engine, session: &mut Session<'_>, proof: &Proof, tenant: Option<&str>) -> Outcome<Option<Caller>> {
-    if identity::security_version(session)? != proof.version {
+    if engine.security.version(session, engine.clock.now())? != proof.version {
         return Ok(None);
     }
     let Some(tenant) = tenant else {

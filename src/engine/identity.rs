@@ -1,9 +1,12 @@
 //! Users, their roles and their tenants, as signing in needs them: read from the built-in sets like any other entity.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use super::Engine;
 use super::load::server;
 use super::row::Entity;
 use crate::model::caller::{Guid, SYSTEM_TENANT, Scope, role};
+use crate::model::clock::{SECOND, Ticks};
 use crate::model::edm::{Cell, Edm, Value};
 use crate::model::expr::{Expr, Op, Source};
 use crate::model::fault::{self, Fault, Outcome};
@@ -35,6 +38,52 @@ const SECURITY_VERSION: &str = "security_version";
 /// Grows with every change of users, roles, permissions and tenants. What was remembered under another version is not true any more.
 pub fn security_version(session: &mut Session<'_>) -> Outcome<i64> {
     Ok(fact(session, SECURITY_VERSION)?.and_then(|text| text.parse().ok()).unwrap_or(0))
+}
+
+/// Remembers the security version where this process alone serves the database, so that a read by key does not cost a second read.
+///
+/// A change through this process counts from its commit on ([`expire`](SecurityWatch::expire)); one by another program, such as
+/// `odonata user`, after [`WATCH_TICKS`]. Where several instances share a database, nothing is remembered.
+#[derive(Debug, Default)]
+pub struct SecurityWatch(Mutex<Watched>);
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Watched {
+    version: i64,
+    until: Ticks,
+    /// Counts the expiries: a version that was read before one is not remembered after it.
+    expiries: u64,
+}
+
+/// 10 ms.
+const WATCH_TICKS: Ticks = SECOND / 100;
+
+impl SecurityWatch {
+    /// The version now.
+    pub fn version(&self, session: &mut Session<'_>, now: Ticks) -> Outcome<i64> {
+        let seen = *self.lock();
+        if now < seen.until {
+            return Ok(seen.version);
+        }
+        let version = security_version(session)?;
+        let mut watched = self.lock();
+        if session.has_one_process() && watched.expiries == seen.expiries {
+            (watched.version, watched.until) = (version, now + WATCH_TICKS);
+        }
+        Ok(version)
+    }
+
+    /// A write has been committed.
+    pub fn expire(&self) {
+        let mut watched = self.lock();
+        watched.until = 0;
+        watched.expiries += 1;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Watched> {
+        // Every change is whole, even after a panic elsewhere.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Says that such a change happened; part of its transaction.

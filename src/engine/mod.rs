@@ -35,6 +35,8 @@ pub struct Engine {
     pub page_size: usize,
     /// For each root type, who refers to it without the database enforcing it.
     unenforced: HashMap<TypeId, Vec<Incoming>>,
+    /// The security version, as last seen.
+    pub security: identity::SecurityWatch,
     /// The last RowVersion given; they only grow.
     version: AtomicI64,
 }
@@ -55,6 +57,7 @@ impl Engine {
             clock,
             page_size,
             unenforced,
+            security: identity::SecurityWatch::default(),
             version: AtomicI64::new(0),
         }
     }

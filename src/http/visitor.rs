@@ -72,7 +72,11 @@ impl<'a> Visitor<'a> {
             };
             let outcome = match work {
                 Work::Read(weight) => self.app.db.read(weight, attempt).await?,
-                Work::Write => self.app.db.write(attempt).await?,
+                Work::Write => {
+                    let written = self.app.db.write(attempt).await;
+                    self.app.engine.security.expire();
+                    written?
+                }
             };
             match outcome {
                 Attempt::Done(value) => return Ok(value),

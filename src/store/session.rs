@@ -31,6 +31,11 @@ impl Session<'_> {
         }
     }
 
+    /// No other server process works on the database.
+    pub fn has_one_process(&self) -> bool {
+        matches!(self, Session::Sqlite(_))
+    }
+
     /// Runs a statement that gives rows; `kinds` are those of its columns.
     pub(super) fn fetch(&mut self, sql: &Sql, kinds: &[ColumnKind], rows: &mut Rows) -> Outcome<()> {
         match self {
