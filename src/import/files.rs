@@ -197,7 +197,7 @@ fn properties(
         let mut row = Rows::default();
         row.text("type", &index.type_text(&property.ty, namespace));
         facets(&mut row, edm, &property.facets);
-        row.when(property.nullable && !in_key && !collection, "nullable")
+        row.when(property.nullable && !in_key, "nullable")
             .when(property.concurrency, "concurrency")
             .when(generated, "generated");
         attributes(&mut row, &property.attributes, generated);

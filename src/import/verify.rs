@@ -6,7 +6,7 @@ use std::fmt::Display;
 
 use super::{Item, Report};
 use crate::model::schema::{Attribute, Facets};
-use crate::odata::csdl::{self, Association, ComplexType, Container, Document, EntityType, FunctionImport, Parameter, Property, item_type};
+use crate::odata::csdl::{self, Association, ComplexType, Container, Document, EntityType, FunctionImport, Parameter, Property};
 use crate::odata::metadata;
 use crate::plugin::{Source, load_sources};
 
@@ -134,7 +134,7 @@ impl Facts {
         self.properties(path, &ty.properties, &[]);
     }
 
-    /// Order counts where it is that of the ETag (MET-23). Key properties and collections are never null (MET-20, MET-24).
+    /// Order counts where it is that of the ETag (MET-23). Key properties are never null (MET-20).
     fn properties(&mut self, path: &str, properties: &[Property], key: &[String]) {
         let tokens: Vec<&str> = properties.iter().filter(|it| it.concurrency).map(|it| it.name.as_str()).collect();
         if tokens.len() > 1 {
@@ -143,7 +143,7 @@ impl Facts {
         for property in properties {
             let path = format!("{path}/{}", property.name);
             self.optional(&path, "Type", Some(&property.ty));
-            let can_be_null = !item_type(&property.ty).1 && !key.contains(&property.name);
+            let can_be_null = !key.contains(&property.name);
             self.optional(&path, "Nullable", can_be_null.then_some(property.nullable));
             self.facets(&path, &property.facets);
             self.optional(&path, "ConcurrencyMode", property.concurrency.then_some("Fixed"));

@@ -71,6 +71,10 @@ pub fn read_property_value(schema: &Schema, property: &Property, json: &Json<'_>
     if *json == Json::Null && !property.nullable {
         return Err(bad_value(&property.name, "must not be null"));
     }
+    // A collection is never null (MET-24), even where `$metadata` says that it may be: then null means that it is empty.
+    if *json == Json::Null && matches!(property.ty, Type::Collection(_)) {
+        return Ok(Value::Text("[]".to_owned()));
+    }
     let value = read_value(schema, &property.ty, &property.facets, &property.name, json)?;
     // Complex values and collections have been checked member by member.
     if property.ty.primitive().is_some() {

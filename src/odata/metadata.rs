@@ -268,8 +268,8 @@ impl<'s> Writer<'s> {
         if set.endpoint == self.endpoint { set.container } else { 0 }
     }
 
-    /// One for each association and pair of sets (MET-32): those that the schema names, and for an association with
-    /// none of those, derived ones. Both ends stand in the same container.
+    /// Those that the schema names; where it names none, one for each association and pair of sets (MET-32). Both ends stand in the
+    /// same container.
     fn association_sets(&self, container: usize) -> Vec<AssociationSet<'s>> {
         let schema = self.schema;
         let endpoint = &schema.endpoints[self.endpoint];
@@ -285,10 +285,12 @@ impl<'s> Writer<'s> {
                 sets: set.sets.map(name_of),
             })
             .collect();
-        let named: HashSet<usize> = endpoint.association_sets.iter().map(|set| set.association).collect();
+        if !endpoint.association_sets.is_empty() {
+            return found;
+        }
         let mut names: HashSet<String> = found.iter().map(|set| set.name.clone()).collect();
         for (association, sets) in self.set_pairs(container) {
-            if named.contains(&association) || !declared.contains(&association) {
+            if !declared.contains(&association) {
                 continue;
             }
             let name = unique(&mut names, &schema.associations[association].name, name_of(sets[0]));

@@ -50,7 +50,7 @@ pub(super) const TABLE: &[(Files, Faults)] = &[
     (&["[complex.V]\nbase = \"W\"\n[complex.W]\nbase = \"V\"\nproperties.A = { type = \"Int32\", index = true }"], &[("1.toml:2", "`V` derives from itself"), ("1.toml:5", "stands in a complex type")]),
     (&["entity = \"A\"\nkey = [\"Id\"]\n[properties]\nId = { type = \"Int32\", default = \"one\" }\nS = { type = \"String\", max = 2, default = \"abc\" }\nB = { type = \"Byte\", default = 256 }\nC = { type = \"Collection(Int32)\", nullable = true, default = 1 }\nM = { type = \"Int32\", max = \"Min\" }\nP = { type = \"Decimal\", precision = 2, scale = 3 }\nH = { type = \"Int32\", hashed = true, max = 3, unique = \"all\" }"],
      &[("1.toml:4", "The default `one` of `Id` is not a value of Edm.Int32"), ("1.toml:5", "longer than 2 characters"), ("1.toml:6", "not a value of Edm.Byte"),
-       ("1.toml:7", "cannot be nullable (MET-24)"), ("1.toml:7", "has a default, which only primitive values can have"), ("1.toml:8", "`max` must be a number or \"Max\""),
+       ("1.toml:7", "has a default, which only primitive values can have"), ("1.toml:8", "`max` must be a number or \"Max\""),
        ("1.toml:9", "scale of 3"), ("1.toml:10", "is hashed and must be a String"), ("1.toml:10", "which only String and Binary take"), ("1.toml:10", "`unique` must be true, false or \"global\"")]),
     (&["entity = \"A\"\nkey = [\"Id\"]\nindexes = [[\"Id\", \"No\"], [\"V\"]]\n[properties]\nId = { type = \"Int32\" }\nV = { type = \"GeographyPoint\" }"],
      &[("1.toml:3", "The index names `No`"), ("1.toml:3", "`V` cannot have an index")]),

@@ -153,12 +153,10 @@ impl Build<'_> {
 /// Combinations that make no sense.
 fn faults(owner: &Owner, raw: &RawProperty, ty: &Type) -> impl Iterator<Item = &'static str> {
     let edm = ty.primitive();
-    let is_collection = matches!(ty, Type::Collection(_));
     let comparable = edm.is_some_and(|edm| edm != Edm::Stream && !edm.is_spatial());
     let is_stream = edm == Some(Edm::Stream);
     let of_entities = raw.generated || raw.concurrency || raw.index || raw.unique != Unique::No;
     let table = [
-        (is_collection && raw.nullable, "is a collection and cannot be nullable (MET-24)"),
         (
             raw.concurrency && !comparable,
             "cannot be part of the ETag: only primitive values that can be compared can",

@@ -9,8 +9,6 @@ enum Group {
     Other,
     /// What the row needs is not there.
     Out,
-    /// A fault of the server.
-    Fault,
 }
 
 /// First and last id, the group, why.
@@ -70,28 +68,10 @@ const KNOWN: &[(&str, &str, Group, &str)] = &[
         "a long integer without suffix is an Int64 (LIT-2)",
     ),
     (
-        "meta-0197",
-        "meta-0219",
-        Group::Other,
-        "a collection property is never null, and says so (MET-24)",
-    ),
-    (
         "meta-0310",
         "meta-0310",
         Group::Other,
         "the version is the one that the model needs (MET-4)",
-    ),
-    (
-        "meta-0195",
-        "meta-0195",
-        Group::Other,
-        "an AssociationSet for each pair of sets of an association (MET-32); the source leaves some out",
-    ),
-    (
-        "ol4-0182",
-        "ol4-0192",
-        Group::Fault,
-        "an empty geometry is taken and comes back as null",
     ),
     (
         "ol4-0108",
@@ -137,7 +117,6 @@ pub fn explain(vector: &Vector, verdict: Verdict) -> Verdict {
     {
         Some((_, _, Group::Out, why)) => Verdict::out(why),
         Some((_, _, Group::Other, why)) => Verdict::Other((*why).to_owned()),
-        Some((_, _, Group::Fault, why)) => Verdict::Fail((*why).to_owned()),
         None => Verdict::Fail(what.replace('\n', " ")),
     }
 }
