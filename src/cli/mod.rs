@@ -144,8 +144,11 @@ impl House {
                 differences.join("\n  ")
             )
         })?;
-        if !made.is_empty() {
-            tracing::info!("made in the database: {}", made.join(", "));
+        // The first start makes dozens of tables: how many says enough.
+        match made.len() {
+            0 => {}
+            1..=5 => tracing::info!("made in the database: {}", made.join(", ")),
+            many => tracing::info!("made in the database: {many} tables, columns and indexes"),
         }
         let engine = Arc::new(Engine::new(schema, Clock::System, settings.page_size));
         first_start(&engine, &db, settings.admin_password.clone()).map_err(|fault| told(&fault))?;
