@@ -206,7 +206,13 @@ impl Engine {
             if unchanged || self.leads_nowhere(navigation, entity, &indexes, &values) || self.is_itself(new, navigation, &values) {
                 continue;
             }
-            if !self.exists(session, scope, navigation.target, Restriction::Key(values))? {
+            if !self.ask(
+                session,
+                scope,
+                navigation.target,
+                vec![Restriction::Key(values)],
+                |select, session| select.exists(session),
+            )? {
                 let name = &entity.properties[indexes[0]].name;
                 return Err(Fault::new(&fault::BAD_REFERENCE, format!("{name} names no {}.", navigation.name)).of(name));
             }
@@ -241,36 +247,45 @@ impl Engine {
         };
         let everything = Scope::everything();
         for reference in incoming {
-            let restriction = Restriction::Columns(reference.columns.clone(), key.to_vec());
+            let refers = Restriction::Columns(reference.columns.clone(), key.to_vec());
             let own = self.schema.types[reference.ty].root == self.schema.types[ty].root;
-            if !own && self.exists(session, &everything, reference.ty, restriction.clone())? {
-                return Err(referenced());
-            }
-            if own && self.count_of(session, &everything, reference.ty, restriction)? > self.own_references(session, ty, key, reference)? {
-                return Err(referenced());
+            let any = self.ask(
+                session,
+                &everything,
+                reference.ty,
+                vec![refers.clone()],
+                |select, session| match own {
+                    true => select.count(session),
+                    false => select.exists(session).map(u64::from),
+                },
+            )?;
+            // The entity may refer to itself, as the root of a tree does.
+            let itself = match own && any > 0 {
+                true => self.ask(
+                    session,
+                    &everything,
+                    ty,
+                    vec![refers, Restriction::Key(key.to_vec())],
+                    |select, session| select.count(session),
+                )?,
+                false => 0,
+            };
+            if any > itself {
+                return Err(Fault::new(&fault::REFERENCED, "Other entities refer to this one."));
             }
         }
         Ok(())
     }
 
-    /// Whether the entity itself is among those that refer to it: 1 or 0.
-    fn own_references(&self, session: &mut Session<'_>, ty: TypeId, key: &[Value], incoming: &super::Incoming) -> Outcome<u64> {
-        let sources = [Source {
-            ty,
-            set: None,
-            join: None,
-            nested: false,
-        }];
-        let everything = Scope::everything();
-        let mut select = Select::new(&self.schema, &everything, &sources);
-        select.restrictions = vec![
-            Restriction::Key(key.to_vec()),
-            Restriction::Columns(incoming.columns.clone(), key.to_vec()),
-        ];
-        select.count(session)
-    }
-
-    fn exists(&self, session: &mut Session<'_>, scope: &Scope, ty: TypeId, restriction: Restriction) -> Outcome<bool> {
+    /// Runs `ask` on the statement for the rows of a type under some restrictions.
+    fn ask<T>(
+        &self,
+        session: &mut Session<'_>,
+        scope: &Scope,
+        ty: TypeId,
+        restrictions: Vec<Restriction>,
+        ask: impl FnOnce(&Select<'_>, &mut Session<'_>) -> Outcome<T>,
+    ) -> Outcome<T> {
         let sources = [Source {
             ty,
             set: None,
@@ -278,20 +293,8 @@ impl Engine {
             nested: false,
         }];
         let mut select = Select::new(&self.schema, scope, &sources);
-        select.restrictions = vec![restriction];
-        select.exists(session)
-    }
-
-    fn count_of(&self, session: &mut Session<'_>, scope: &Scope, ty: TypeId, restriction: Restriction) -> Outcome<u64> {
-        let sources = [Source {
-            ty,
-            set: None,
-            join: None,
-            nested: false,
-        }];
-        let mut select = Select::new(&self.schema, scope, &sources);
-        select.restrictions = vec![restriction];
-        select.count(session)
+        select.restrictions = restrictions;
+        ask(&select, session)
     }
 
     /// Sets the foreign key of an entity that is created through a collection navigation.
@@ -338,8 +341,4 @@ impl Engine {
             Ok(())
         }
     }
-}
-
-fn referenced() -> Fault {
-    Fault::new(&fault::REFERENCED, "Other entities refer to this one.")
 }

@@ -4,6 +4,7 @@
 //! Invariant: no I/O, no heavy dependency, and no other module of the house is named here. This
 //! floor becomes the small crate that plugin authors depend on.
 
+pub mod association;
 pub mod caller;
 pub mod clock;
 pub mod edm;
@@ -14,5 +15,6 @@ pub mod limits;
 pub mod page;
 pub mod query;
 pub mod schema;
+pub mod table;
 pub mod target;
 pub mod text;

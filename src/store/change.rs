@@ -1,8 +1,8 @@
 //! Writing statements. Each takes a scope: a row outside it is not there to be changed.
 
 use super::dialect::Dialect;
-use super::select::column_kind;
 use super::session::Session;
+use super::sources::column_kind;
 use super::sql::Sql;
 use crate::model::caller::{Scope, Tenants};
 use crate::model::edm::{Cell, Edm, Value};

@@ -1,7 +1,7 @@
 //! Bound expressions as SQL. Cannot fail for the client's reasons: names, types and arities were checked by the binder.
 
 use super::dialect::{DECIMAL_COLLATION, Dialect};
-use super::select::{Sources, join_condition, source_predicate};
+use super::sources::{Sources, join_condition, source_predicate};
 use super::sql::Sql;
 use crate::model::edm::{Class, Edm, Value};
 use crate::model::expr::{Expr, Json, Op};

@@ -15,6 +15,7 @@ mod migrate;
 mod postgres;
 mod select;
 mod session;
+mod sources;
 mod sql;
 mod sqlite;
 mod writer;
