@@ -194,7 +194,7 @@ fn broken_messages() {
         message.extend_from_slice(body);
         message
     };
-    let long = "x".repeat(limits::HEADER_BYTES + 1);
+    let long = "x".repeat(2 * limits::CREDENTIAL_BYTES);
     let credential = "x".repeat(limits::CREDENTIAL_BYTES + 1);
     let cases: Vec<(&str, Vec<u8>, &[u16])> = vec![
         ("nonsense", b"nonsense\r\n\r\n".to_vec(), &[0, 400]),

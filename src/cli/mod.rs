@@ -46,7 +46,7 @@ enum Command {
     Import(import::Arguments),
     /// Load rows from a CSV or JSON file
     Load(load::Arguments),
-    /// Check the schema files and the database, changing nothing
+    /// Check the schema files and the database against them, changing no table of theirs
     Check,
     /// Manage users
     #[command(subcommand)]
@@ -177,7 +177,7 @@ fn first_start(engine: &Arc<Engine>, db: &Db, password: Option<String>) -> Outco
     let random = if password.is_none() { Some(password::random()?) } else { None };
     let password = password.or_else(|| random.clone()).unwrap_or_default();
     let engine = engine.clone();
-    let made = db.write_now(move |session| {
+    let made = db.write_alone(move |session| {
         let made = bootstrap::first_start(&engine, session, || password::hash(&password))?;
         model_rows::refresh(&engine, session)?;
         Ok(made)

@@ -12,6 +12,7 @@ pub const ADMINISTRATOR: &str = "admin";
 
 /// Makes them when there is no user yet; whether it did. The administrator's password hash is asked for only then.
 pub fn first_start(engine: &Engine, session: &mut Session<'_>, password_hash: impl FnOnce() -> Outcome<String>) -> Outcome<bool> {
+    session.alone()?;
     if !list_users(engine, session)?.is_empty() {
         return Ok(false);
     }

@@ -14,7 +14,7 @@ use crate::model::function;
 use crate::model::query::Order;
 use crate::model::schema::{Join, TypeId};
 use crate::model::target::Body;
-use crate::store::{Output, Restriction, Select, Session, Update, fact, set_fact};
+use crate::store::{Output, Restriction, Select, Session, Update, count_fact, fact};
 
 /// A user as signing in sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,8 +88,7 @@ impl SecurityWatch {
 
 /// Says that such a change happened; part of its transaction.
 pub fn raise_security_version(session: &mut Session<'_>) -> Outcome<()> {
-    let version = security_version(session)? + 1;
-    set_fact(session, SECURITY_VERSION, &version.to_string())
+    count_fact(session, SECURITY_VERSION)
 }
 
 /// The user with a name: exactly this one, else the only one whose name differs in case alone. Never a pattern.
@@ -191,6 +190,47 @@ pub fn add_tenant(engine: &Engine, session: &mut Session<'_>, tenant: Guid, name
     ];
     columns.extend([("CreatedById", user.clone()), ("ModifiedById", user)]);
     engine.add_built_in(session, "Tenants", SYSTEM_TENANT, columns)?;
+    add_roles(engine, session, tenant)
+}
+
+/// What a new entity needs beside its row: a tenant its roles; a user a name that no other has, in whatever letters.
+pub(super) fn settle(engine: &Engine, session: &mut Session<'_>, new: &Entity) -> Outcome<()> {
+    let entity = &engine.schema.types[new.ty];
+    if new.ty == engine.core_type("Tenants")? {
+        let Some(Value::Bytes(tenant)) = new.key(entity).into_iter().next() else {
+            return Ok(());
+        };
+        return add_roles(engine, session, Guid::try_from(tenant.as_slice()).unwrap_or(SYSTEM_TENANT));
+    }
+    check_name(engine, session, new)
+}
+
+/// A user's name is nobody else's, in whatever letters.
+pub(super) fn check_name(engine: &Engine, session: &mut Session<'_>, user: &Entity) -> Outcome<()> {
+    let name = engine.schema.types[user.ty].property("Name").map(|index| &user.values[index]);
+    match name {
+        Some(Value::Text(name)) if user.ty == engine.core_type("Users")? && count_named(engine, session, user.ty, name)? > 1 => {
+            Err(Fault::new(&fault::CONFLICT, "There is an entity with this Name already.").of("Name"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// How many users have a name, letter case aside.
+fn count_named(engine: &Engine, session: &mut Session<'_>, ty: TypeId, name: &str) -> Outcome<usize> {
+    let Some(lower) = function::overloads("tolower").next() else {
+        return Ok(0);
+    };
+    let folded = Expr::Binary {
+        op: Op::Eq,
+        edm: Edm::String,
+        left: Box::new(Expr::Call(lower, vec![engine.column_expr(ty, "Name")?])),
+        right: Box::new(Expr::Literal(Edm::String, text(&name.to_lowercase()))),
+    };
+    Ok(engine.columns(session, ty, &["Id"], Some(&folded), Vec::new())?.len())
+}
+
+fn add_roles(engine: &Engine, session: &mut Session<'_>, tenant: Guid) -> Outcome<()> {
     for name in BUILT_IN_ROLES {
         add_role(engine, session, tenant, name)?;
     }

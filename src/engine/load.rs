@@ -28,6 +28,7 @@ impl Engine {
             }
             self.insert(session, &mut new, &[])?;
         }
+        self.touched(session, ty)?;
         let table = self.schema.types[ty]
             .table
             .ok_or_else(|| Fault::internal("a type without a table"))?;

@@ -1,7 +1,7 @@
 //! What a caller may do with a set: a [`Scope`], or 403. Every operation asks here first.
 
 use super::Engine;
-use crate::model::caller::{Caller, Scope};
+use crate::model::caller::{Caller, SYSTEM_TENANT, Scope};
 use crate::model::fault::{self, Fault, Outcome};
 use crate::model::schema::{SetId, TypeId};
 
@@ -34,6 +34,10 @@ impl Engine {
         let entity = &self.schema.types[ty];
         if entity.security && !caller.administrator {
             return forbidden("Only an administrator may change this set.");
+        }
+        // Who may change the root tenant's users and roles may make anybody an operator.
+        if entity.security && caller.tenant == SYSTEM_TENANT && !caller.operator {
+            return forbidden("Only an operator may change this set in the root tenant.");
         }
         // A type whose key is its tenant is the set of tenants itself: making and ending tenants is the operators' business.
         let is_tenants = entity.tenant.is_some_and(|tenant| entity.key.contains(&tenant));

@@ -5,7 +5,7 @@ use super::layout::Columns;
 use super::permission::Verb;
 use super::resolve::Place;
 use crate::model::caller::{Caller, Scope};
-use crate::model::edm::{Cell, Value};
+use crate::model::edm::{Cell, Class, Edm, Value};
 use crate::model::expr::Expr;
 use crate::model::fault::{self, Fault, Outcome};
 use crate::model::limits;
@@ -16,6 +16,9 @@ use crate::model::target::{Leaf, Resource, Step};
 use crate::model::text;
 use crate::odata::token;
 use crate::store::{Output, Select, Session, Weight};
+
+/// Most characters of a computed decimal in a token.
+const COMPUTED_DIGITS: usize = 1_000;
 
 /// What was read.
 #[derive(Debug)]
@@ -31,7 +34,7 @@ pub enum Read {
 impl Engine {
     /// How much a read may cost.
     pub fn weight(&self, resource: &Resource, query: &Query) -> Weight {
-        if resource.collection || !query.shape.expand.is_empty() || query.sources.len() > 1 {
+        if resource.collection || !query.shape.expand.is_empty() || query.filter.is_some() {
             Weight::Scan
         } else {
             Weight::Key
@@ -61,7 +64,7 @@ impl Engine {
         select.restrictions = place.restrictions;
         select.filter = query.filter.as_ref();
         select.limit = Some(1);
-        select.client_shaped = query.filter.is_some() || query.shape.properties.is_some();
+        select.client_shaped = query.filter.is_some() || query.shape.properties.is_some() || !query.shape.expand.is_empty();
         let rows = select.fetch(session)?;
         if rows.is_empty() {
             // Behind a navigation from an entity that is there: a foreign or dangling target is null, like one that never was.
@@ -123,7 +126,7 @@ impl Engine {
         select.filter = query.filter.as_ref();
         // A $top within the page needs no next link, so nothing is read to learn of one (PAG-2).
         let paged = query.top.is_none_or(|top| top > page_size);
-        let plain = query.filter.is_none() && query.order.is_empty() && query.shape.properties.is_none();
+        let plain = query.filter.is_none() && query.order.is_empty() && query.shape.properties.is_none() && query.shape.expand.is_empty();
         select.client_shaped = !(plain && paged && query.skip == 0);
         let count = if query.count { Some(select.count(session)?) } else { None };
         select.outputs = std::mem::take(&mut columns.outputs);
@@ -189,13 +192,32 @@ impl Engine {
         columns.extra(Output::Expr(order.expr.clone()))
     }
 
+    fn fits(&self, expr: &Expr, value: &Value) -> bool {
+        match (expr, expr.edm(&self.schema)) {
+            (Expr::Column { .. }, Some(edm)) => text::is_canonical(edm, value),
+            (_, Some(edm)) => is_of_class(edm, value),
+            (_, None) => false,
+        }
+    }
+
     /// A token has a value of the right kind for each item of the order.
     fn check_token(&self, order: &[Order], values: &[Value]) -> Outcome<()> {
-        let fits = |(order, value): (&Order, &Value)| order.expr.edm(&self.schema).is_some_and(|edm| text::is_canonical(edm, value));
+        let fits = |(order, value): (&Order, &Value)| self.fits(&order.expr, value);
         if order.len() == values.len() && order.iter().zip(values).all(fits) {
             return Ok(());
         }
         Err(Fault::new(&fault::BAD_TOKEN, "This $skiptoken was not made for this query."))
+    }
+}
+
+/// Whether a value has the shape of a type's contents; a computed one may be larger or longer than a property's.
+fn is_of_class(edm: Edm, value: &Value) -> bool {
+    match (edm.class(), value) {
+        (_, Value::Null) | (Class::Integer, Value::Integer(_)) | (Class::Float, Value::Double(_)) => true,
+        (Class::Decimal, Value::Text(text)) => {
+            text.len() < COMPUTED_DIGITS && text.bytes().all(|b| b.is_ascii_digit() || b"-.".contains(&b))
+        }
+        _ => text::is_canonical(edm, value),
     }
 }
 

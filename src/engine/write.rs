@@ -34,6 +34,7 @@ impl Engine {
         if let Some(parent) = &place.parent {
             self.insert_link(session, parent, &new)?;
         }
+        identity::settle(self, session, &new)?;
         self.touched(session, new.ty)?;
         Ok(self.page_of(place.set, &new))
     }
@@ -55,6 +56,7 @@ impl Engine {
         self.scope(caller, place.ty, place.set, Verb::Read)?;
         let scope = self.scope(caller, place.ty, place.set, Verb::Update)?;
         let current = self.locked(session, &scope, &place)?;
+        self.scope(caller, current.ty, place.set, Verb::Update)?;
         self.check_preconditions(&current, preconditions)?;
         let mut changed = self.apply(&current, body(current.ty)?, replace)?;
         self.check_references(session, &scope, &changed, Some(&current))?;
@@ -64,6 +66,9 @@ impl Engine {
         let mut update = Update::new(&self.schema, &scope, current.ty, &key)?;
         update.values = self.changed_columns(&current, &changed);
         update.run(session)?;
+        if self.schema.types[current.ty].security {
+            identity::check_name(self, session, &changed)?;
+        }
         self.touched(session, current.ty)?;
         Ok(self.page_of(place.set, &changed))
     }
@@ -77,6 +82,7 @@ impl Engine {
         self.scope(caller, place.ty, place.set, Verb::Read)?;
         let scope = self.scope(caller, place.ty, place.set, Verb::Delete)?;
         let current = self.locked(session, &scope, &place)?;
+        self.scope(caller, current.ty, place.set, Verb::Delete)?;
         self.check_preconditions(&current, preconditions)?;
         let key = current.key(&self.schema.types[current.ty]);
         self.check_unreferenced(session, current.ty, &key)?;
@@ -334,7 +340,7 @@ impl Engine {
     }
 
     /// What callers may do may have changed: cached credentials are looked up again.
-    fn touched(&self, session: &mut Session<'_>, ty: TypeId) -> Outcome<()> {
+    pub(super) fn touched(&self, session: &mut Session<'_>, ty: TypeId) -> Outcome<()> {
         if self.schema.types[ty].security {
             identity::raise_security_version(session)
         } else {

@@ -26,6 +26,9 @@ use crate::store::Db;
 /// Threads of a worker's pool for scans and password hashes; the stack of each is only used while it works.
 const BLOCKING_THREADS: usize = 16;
 
+/// Of the time to stop, what is kept for the writes that still wait.
+const WRITER_SECONDS: u64 = 2;
+
 /// How to serve.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -117,7 +120,7 @@ async fn run(config: Config, engine: Arc<Engine>, db: Db, ready: impl FnOnce(Soc
     let server = HttpServer::new(move || ActixApp::new().app_data(app.clone()).default_service(route().to(answer)))
         .workers(config.workers)
         .worker_max_blocking_threads(BLOCKING_THREADS)
-        .shutdown_timeout(SHUTDOWN_SECONDS as u64)
+        .shutdown_timeout(SHUTDOWN_SECONDS as u64 - WRITER_SECONDS)
         .disable_signals()
         .bind(&config.listen)
         .map_err(|error| format!("cannot listen on {}: {error}", config.listen))?;

@@ -57,7 +57,7 @@ impl<'a> Visitor<'a> {
         })
     }
 
-    /// Runs a job on the database as this caller, after having looked in the same snapshot that the proof still holds.
+    /// Runs a job on the database as this caller, after having looked in the same job that the proof still holds.
     pub async fn run<T, J>(mut self, work: Work, job: J) -> Outcome<T>
     where
         T: Send + 'static,

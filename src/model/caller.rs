@@ -5,7 +5,7 @@ pub type Guid = [u8; 16];
 
 /// The root of the tenant tree.
 pub const SYSTEM_TENANT: Guid = [0x11; 16];
-/// Where a user without another tenant lives; made at first start as a child of the root.
+/// The user that stands for the server itself: it owns what the server makes and cannot sign in.
 pub const SYSTEM_USER: i64 = 1;
 
 /// Role names with a meaning to the engine.

@@ -27,6 +27,8 @@ limits! {
     PATH_SEGMENTS = 100, "Longest path; a navigation costs a read for each segment (PTH-6).";
     EXPRESSION_DEPTH = 100, "Deepest nesting in `$filter` and `$orderby`; everything after the parser recurses over it (FLT-75).";
     EXPRESSION_NODES = 500, "Largest expression: a flat chain of `and` is a deep tree for the database (FLT-75).";
+    TEXT_GROWTH = 10_000, "How many times longer than its parts a text may become by `replace` within `replace`.";
+    REPLACED_BYTES = 16_777_216, "Most bytes that `replace` puts into one value on SQLite; past it the value is null.";
     ORDER_ITEMS = 16, "Most `$orderby` items: the paging predicate grows with their square.";
     JOINS = 32, "Most navigation steps in the expressions of one query; SQLite joins at most 64 tables.";
     EXPAND_DEPTH = 8, "Most levels of `$expand`.";
@@ -40,7 +42,6 @@ limits! {
     SCHEMA_BYTES = 67_108_864, "Longest CSDL document that is read: seventy times SharePoint's.";
     SCHEMA_DEPTH = 32, "Deepest nesting of elements in a CSDL document; CSDL itself needs ten.";
     CREDENTIAL_BYTES = 65_536, "Longest `Authorization` header; Kerberos tickets are that large.";
-    HEADER_BYTES = 131_072, "All headers of a request together.";
     PASSWORD_BYTES = 1_024, "Longest password: hashing time must not follow the input.";
     CREDENTIAL_CACHE = 4_096, "Most verified credentials remembered at once.";
     CREDENTIAL_CACHE_SECONDS = 60, "How long a verified password is remembered, so that Basic does not cost a hash on every request.";

@@ -151,7 +151,7 @@ impl Db {
 
     /// Whether the database answers.
     pub async fn ping(&self) -> Outcome<()> {
-        self.read(Weight::Scan, |session| session.batch("SELECT 1")).await
+        self.read(Weight::Key, |session| session.batch("SELECT 1")).await
     }
 
     /// Waits for the writes that are under way and stops the writer.
@@ -193,7 +193,7 @@ impl Db {
     }
 }
 
-/// Several statements of one read see the same rows.
+/// On SQLite, several statements of one read see the same rows. On PostgreSQL each sees what is committed when it begins.
 fn snapshot<T>(connection: &mut diesel::sqlite::SqliteConnection, job: impl FnOnce(&mut Session<'_>) -> Outcome<T>) -> Outcome<T> {
     connection.batch_execute("BEGIN").map_err(fault::of)?;
     // The transaction ends also when the job panics, or the connection would keep its snapshot for ever.

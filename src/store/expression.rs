@@ -1,6 +1,6 @@
 //! Bound expressions as SQL. Cannot fail for the client's reasons: names, types and arities were checked by the binder.
 
-use super::dialect::{DECIMAL_COLLATION, Dialect};
+use super::dialect::Dialect;
 use super::sources::{Sources, join_condition, source_predicate};
 use super::sql::Sql;
 use crate::model::edm::{Class, Edm, Value};
@@ -341,9 +341,8 @@ fn postgres_path(path: &[String]) -> String {
 /// Appends what orders by an expression: itself, with the collation that makes the order the same everywhere.
 pub fn push_order(sql: &mut Sql, sources: &Sources<'_>, expr: &Expr) {
     push(sql, sources, expr);
-    if sql.dialect == Dialect::Sqlite && expr.edm(sources.schema) == Some(Edm::Decimal) {
-        sql.push(" COLLATE ").push(DECIMAL_COLLATION);
-    }
+    let edm = expr.edm(sources.schema).unwrap_or(Edm::String);
+    sql.push(comparison_collation(sql.dialect, edm));
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use super::sql::Sql;
 use crate::model::edm::{Cell, Edm, Value};
 use crate::model::fault::{self, Fault, Outcome};
 use crate::model::page::Rows;
-use crate::model::schema::{Column, ColumnKind, Schema, Table};
+use crate::model::schema::{Column, ColumnKind, Reference, Schema, Table};
 
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
@@ -19,6 +19,7 @@ const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 /// # Errors
 /// The database was written by a newer version, or cannot be written.
 pub fn own_tables(session: &mut Session<'_>) -> Outcome<()> {
+    session.alone()?;
     let unusable = |error: Box<dyn std::error::Error + Send + Sync>| Fault::internal(format!("migrations: {error}"));
     let (applied, known) = match session {
         Session::Sqlite(connection) => {
@@ -29,9 +30,6 @@ pub fn own_tables(session: &mut Session<'_>) -> Outcome<()> {
             )
         }
         Session::Postgres(connection) => {
-            // Instances that start together wait for one another.
-            diesel::connection::SimpleConnection::batch_execute(*connection, "SELECT pg_advisory_xact_lock(7023914)")
-                .map_err(super::fault::of)?;
             connection.run_pending_migrations(POSTGRES).map_err(unusable)?;
             (
                 connection.applied_migrations().map_err(unusable)?,
@@ -57,9 +55,7 @@ fn versions<DB: diesel::backend::Backend>(source: &EmbeddedMigrations) -> Vec<St
 /// Makes missing tables, columns and indexes. All other differences are the error, and nothing is changed then.
 pub fn prepare(session: &mut Session<'_>, schema: &Schema) -> Result<Vec<String>, Vec<String>> {
     let run = |session: &mut Session<'_>| -> Outcome<(Vec<String>, Vec<String>)> {
-        if let Session::Postgres(_) = session {
-            session.batch("SELECT pg_advisory_xact_lock(7023914)")?;
-        }
+        session.alone()?;
         let plan = plan(session, schema)?;
         if plan.differences.is_empty() {
             for statement in &plan.statements {
@@ -106,10 +102,11 @@ fn plan(session: &mut Session<'_>, schema: &Schema) -> Outcome<Plan> {
             plan.made.push(format!("table {}", table.name));
             plan.statements.push(create_table(session.dialect(), schema, table));
             if session.dialect() == Dialect::Postgres {
-                plan.references.extend(create_references(schema, table));
+                plan.references
+                    .extend(table.references.iter().map(|reference| create_reference(schema, table, reference)));
             }
         } else {
-            compare(session, table, &columns, &mut plan)?;
+            compare(session, schema, table, &columns, &mut plan)?;
         }
         plan.statements.extend(create_indexes(session.dialect(), table));
     }
@@ -146,13 +143,19 @@ fn existing_columns(session: &mut Session<'_>) -> Outcome<Vec<Existing>> {
     Ok((0..rows.len()).map(column).collect())
 }
 
-fn compare(session: &mut Session<'_>, table: &Table, existing: &[&Existing], plan: &mut Plan) -> Outcome<()> {
+fn compare(session: &mut Session<'_>, schema: &Schema, table: &Table, existing: &[&Existing], plan: &mut Plan) -> Outcome<()> {
     let migration = |what: String| format!("{what}. Write a migration for it, or change {} back.", table.origin);
     for column in &table.columns {
         let Some(found) = existing.iter().find(|found| found.name == column.name) else {
             if column.nullable || column.default.is_some() || is_empty(session, table)? {
                 plan.made.push(format!("column {}.{}", table.name, column.name));
-                plan.statements.push(add_column(session.dialect(), table, column));
+                plan.statements.push(add_column(session.dialect(), schema, table, column));
+                if session.dialect() == Dialect::Postgres {
+                    let of_column = |reference: &&Reference| reference.columns.last() == Some(&column.name);
+                    let references = table.references.iter().filter(of_column);
+                    plan.references
+                        .extend(references.map(|reference| create_reference(schema, table, reference)));
+                }
             } else {
                 let what = format!("Table {} has rows and no column {}, which has no default", table.name, column.name);
                 plan.differences.push(migration(what));
@@ -243,29 +246,30 @@ fn push_column(sql: &mut Sql, column: &Column) {
     }
 }
 
-fn push_reference(sql: &mut Sql, schema: &Schema, reference: &crate::model::schema::Reference) {
+fn push_reference(sql: &mut Sql, schema: &Schema, reference: &Reference) {
     sql.push("FOREIGN KEY (")
         .list(&reference.columns, ", ", |sql, name| sql.name(name).done())
-        .push(") REFERENCES ");
-    sql.name(&schema.tables[reference.table].name).push(" (");
+        .push(")");
+    push_referenced(sql, schema, reference);
+}
+
+fn push_referenced(sql: &mut Sql, schema: &Schema, reference: &Reference) {
+    sql.push(" REFERENCES ").name(&schema.tables[reference.table].name).push(" (");
     sql.list(&reference.target, ", ", |sql, name| sql.name(name).done()).push(")");
     // Deferred only while rows are loaded, which may refer to later ones.
     sql.push(if reference.cascade { " ON DELETE CASCADE" } else { "" })
         .push(" DEFERRABLE INITIALLY IMMEDIATE");
 }
 
-fn create_references(schema: &Schema, table: &Table) -> Vec<Sql> {
-    let add = |reference| {
-        let mut sql = Sql::new(Dialect::Postgres);
-        sql.cached = false;
-        sql.push("ALTER TABLE ").name(&table.name).push(" ADD ");
-        push_reference(&mut sql, schema, reference);
-        sql
-    };
-    table.references.iter().map(add).collect()
+fn create_reference(schema: &Schema, table: &Table, reference: &Reference) -> Sql {
+    let mut sql = Sql::new(Dialect::Postgres);
+    sql.cached = false;
+    sql.push("ALTER TABLE ").name(&table.name).push(" ADD ");
+    push_reference(&mut sql, schema, reference);
+    sql
 }
 
-fn add_column(dialect: Dialect, table: &Table, column: &Column) -> Sql {
+fn add_column(dialect: Dialect, schema: &Schema, table: &Table, column: &Column) -> Sql {
     let mut sql = Sql::new(dialect);
     sql.cached = false;
     sql.push("ALTER TABLE ").name(&table.name).push(" ADD COLUMN ");
@@ -273,6 +277,11 @@ fn add_column(dialect: Dialect, table: &Table, column: &Column) -> Sql {
     if let (Some(value), false) = (&column.default, column.nullable) {
         sql.push(" DEFAULT ");
         push_default(&mut sql, value);
+    }
+    // SQLite takes the reference of a new column only here, and only where it is of one column.
+    let own = table.references.iter().find(|reference| reference.columns == [column.name.clone()]);
+    if let (Dialect::Sqlite, Some(reference)) = (dialect, own) {
+        push_referenced(&mut sql, schema, reference);
     }
     sql
 }

@@ -1,9 +1,5 @@
 //! Reading statements.
 
-use std::collections::HashSet;
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::{LazyLock, Mutex};
-
 use super::dialect::Dialect;
 use super::expression::{comparison_collation, push, push_order};
 use super::session::Session;
@@ -13,7 +9,6 @@ use crate::model::caller::Scope;
 use crate::model::edm::{Cell, Edm, Value};
 use crate::model::expr::{Expr, Source};
 use crate::model::fault::{Fault, Outcome};
-use crate::model::limits;
 use crate::model::page::Rows;
 use crate::model::query::Order;
 use crate::model::schema::{ColumnKind, Schema, TYPE_COLUMN, Table, TypeId};
@@ -429,15 +424,10 @@ impl<'a> Select<'a> {
 
     /// What a client shaped is kept prepared only while few shapes have been met: the cache of a connection never forgets.
     fn may_cache(&self, sql: &Sql) -> bool {
-        static SHAPES: LazyLock<Mutex<HashSet<u64>>> = LazyLock::new(|| Mutex::new(HashSet::new()));
         let many = |restriction: &Restriction| matches!(restriction, Restriction::ColumnsIn(..) | Restriction::LinkIn { .. });
         if !self.client_shaped && !self.restrictions.iter().any(many) {
             return true;
         }
-        let mut hasher = DefaultHasher::new();
-        sql.text().hash(&mut hasher);
-        let shape = hasher.finish();
-        let mut shapes = SHAPES.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        shapes.contains(&shape) || (shapes.len() < limits::STATEMENT_SHAPES && shapes.insert(shape))
+        sql.is_known_shape()
     }
 }

@@ -9,7 +9,7 @@ use super::dialect::Dialect;
 use super::fault;
 use super::sql::Sql;
 use crate::model::edm::{Cell, Class, Edm};
-use crate::model::fault::{Fault, Outcome};
+use crate::model::fault::{ARITHMETIC, Fault, Outcome};
 use crate::model::page::Rows;
 use crate::model::schema::ColumnKind;
 
@@ -34,6 +34,14 @@ impl Session<'_> {
     /// No other server process works on the database.
     pub fn has_one_process(&self) -> bool {
         matches!(self, Session::Sqlite(_))
+    }
+
+    /// Waits until no other instance does what must happen once, such as making the tables; takes as long as it takes.
+    pub fn alone(&mut self) -> Outcome<()> {
+        match self {
+            Session::Sqlite(_) => Ok(()),
+            Session::Postgres(_) => self.batch("SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock(7023914)"),
+        }
     }
 
     /// Runs a statement that gives rows; `kinds` are those of its columns.
@@ -91,6 +99,10 @@ fn read_sqlite<'a>(row: &impl Row<'a, Sqlite>, kinds: &[ColumnKind], rows: &mut 
             ColumnKind::Json => Edm::String,
         };
         match edm.class() {
+            // Whole numbers that overflow go on as floating ones.
+            Class::Integer if value.value_type() == Some(SqliteType::Double) => {
+                return Err(Fault::new(&ARITHMETIC, "An expression overflows or divides by zero."));
+            }
             Class::Integer => rows.push(Cell::Integer(value.read_long())),
             Class::Float if value.value_type() == Some(SqliteType::Text) => rows.push(Cell::Double(f64::NAN)),
             Class::Float => rows.push(Cell::Double(value.read_double())),

@@ -2,6 +2,10 @@
 //!
 //! Diesel walks a fragment once for the text, once for the binds and once for caching; walking this is walking two vectors.
 
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{LazyLock, Mutex};
+
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Binary, Bool, Double, Nullable, Text, Untyped, Uuid};
@@ -9,6 +13,7 @@ use diesel::sqlite::Sqlite;
 
 use super::dialect::Dialect;
 use crate::model::edm::{Class, Edm, Value};
+use crate::model::limits;
 use crate::model::schema::ColumnKind;
 
 /// A statement being rendered.
@@ -108,13 +113,19 @@ impl Sql {
         self
     }
 
+    /// Whether the text is one of the first that clients have shaped. Only those are kept prepared: the cache of a connection
+    /// never forgets.
+    pub fn is_known_shape(&self) -> bool {
+        static SHAPES: LazyLock<Mutex<HashSet<u64>>> = LazyLock::new(|| Mutex::new(HashSet::new()));
+        let mut hasher = DefaultHasher::new();
+        self.text.hash(&mut hasher);
+        let shape = hasher.finish();
+        let mut shapes = SHAPES.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        shapes.contains(&shape) || (shapes.len() < limits::STATEMENT_SHAPES && shapes.insert(shape))
+    }
+
     /// Ends a chain where nothing is to be given back.
     pub fn done(&mut self) {}
-
-    /// The text so far, for the cache of shapes and the log.
-    pub fn text(&self) -> &str {
-        &self.text
-    }
 }
 
 impl QueryId for Sql {

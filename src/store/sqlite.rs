@@ -188,6 +188,10 @@ fn register(connection: &mut SqliteConnection) -> QueryResult<()> {
 }
 
 fn replaced(text: &str, find: &str, by: &str) -> Str {
+    // The binder bounds how much a text can grow; this bounds what it grows from.
+    if !find.is_empty() && text.matches(find).count().saturating_mul(by.len()) > limits::REPLACED_BYTES {
+        return None;
+    }
     Some(if find.is_empty() { text.to_owned() } else { text.replace(find, by) })
 }
 

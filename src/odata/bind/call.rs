@@ -5,7 +5,9 @@ use super::{Binder, Bound, Operand, logic, not, truth};
 use crate::model::edm::{Class, Edm, Value};
 use crate::model::expr::{Expr, Op};
 use crate::model::fault::Outcome;
+use crate::model::fault::{Fault, TOO_LARGE};
 use crate::model::function::{Function, overloads};
+use crate::model::limits::TEXT_GROWTH;
 use crate::model::schema::{ComplexId, TypeId};
 use crate::odata::filter::{Node, Syntax};
 use crate::odata::literal::natural;
@@ -41,7 +43,12 @@ impl Binder<'_> {
             guards.append(&mut bound.guards);
             converted.push(convert(bound, edm));
         }
-        Ok(Operand::value(Expr::Call(function, converted), function.result, guards))
+        let call = Expr::Call(function, converted);
+        if growth(&call) > TEXT_GROWTH {
+            let message = format!("What `{name}` makes at position {at} could be too long.");
+            return Err(Fault::new(&TOO_LARGE, message).at(at));
+        }
+        Ok(Operand::value(call, function.result, guards))
     }
 
     fn no_overload(&self, at: usize, name: &str, operands: &[Operand<'_>]) -> crate::model::fault::Fault {
@@ -183,3 +190,24 @@ fn is_convertible(from: Edm, to: Edm) -> bool {
         || (from == Edm::String && plain(to))
         || (moment(from) && moment(to))
 }
+
+/// How many times as long as what it is made of a text may become: each `replace` multiplies, so that a kilobyte of filter could
+/// make terabytes.
+fn growth(expr: &Expr) -> usize {
+    match expr {
+        Expr::Call(function, arguments) if function.name == "replace" => {
+            let by = match &arguments[2] {
+                Expr::Literal(_, Value::Text(by)) => by.len(),
+                // A column's text, or a computed one: of a length that is not known here.
+                other => growth(other).saturating_mul(UNKNOWN_LENGTH),
+            };
+            growth(&arguments[0]).saturating_mul(by.max(1))
+        }
+        Expr::Call(_, arguments) => arguments.iter().map(growth).fold(1, usize::max),
+        Expr::Cast(inner, _) => growth(inner),
+        _ => 1,
+    }
+}
+
+/// What [`growth`] takes for the length of a replacement that is no literal.
+const UNKNOWN_LENGTH: usize = 16;
