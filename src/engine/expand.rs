@@ -118,8 +118,7 @@ impl Engine {
                 cells.iter().map(|&cell| (cell, columns.outputs[cell].clone())).unzip()
             }
         };
-        let width = columns.outputs.len() + usize::from(navigation.is_many());
-        let mut all = Rows::new(width);
+        let mut all = Rows::new(columns.outputs.len());
         for some in parents.chunks(PARENTS_AT_ONCE) {
             let mut select = Select::new(&self.schema, scope, &sources);
             select.outputs = columns.outputs.clone();
@@ -133,14 +132,12 @@ impl Engine {
                 },
                 _ => Restriction::ColumnsIn(key.clone(), some.to_vec()),
             }];
-            if navigation.is_many() {
+            let rows = if navigation.is_many() {
                 select.order = self.total_order(target, &[]);
-                select.partition = Some(Partition {
-                    by: outputs.clone(),
-                    limit: self.page_size(expand.set) + 1,
-                });
-            }
-            let rows = select.fetch(session)?;
+                fetch_pages(session, select, &outputs, some.len(), self.page_size(expand.set) + 1)?
+            } else {
+                select.fetch(session)?
+            };
             if all.len() + rows.len() > limits::EXPAND_ROWS {
                 return Err(too_many());
             }
@@ -214,6 +211,20 @@ impl Engine {
     }
 }
 
+/// At most `limit` rows for each of `parents`. When there are no more than that altogether they are cut to pages here: making
+/// the database number them costs it more than reading them.
+fn fetch_pages(session: &mut Session<'_>, mut select: Select<'_>, by: &[Output], parents: usize, limit: usize) -> Outcome<Rows> {
+    let most = parents * limit;
+    select.limit = Some(most + 1);
+    let rows = select.fetch(session)?;
+    if rows.len() <= most {
+        return Ok(rows);
+    }
+    select.limit = None;
+    select.partition = Some(Partition { by: by.to_vec(), limit });
+    select.fetch(session)
+}
+
 fn too_many() -> Fault {
     Fault::new(
         &fault::TOO_LARGE,
@@ -225,7 +236,7 @@ fn too_many() -> Fault {
 }
 
 fn copy_row(from: &Rows, row: usize, to: &mut Rows) {
-    (0..from.width()).for_each(|column| to.push(from.cell(row, column)));
+    (0..to.width()).for_each(|column| to.push(from.cell(row, column)));
 }
 
 fn bytes_of<'a>(cells: impl Iterator<Item = Cell<'a>>) -> Tuple {

@@ -60,7 +60,11 @@ fn run(options: &Options) -> Outcome<()> {
     let database = sqlite_url(&folder.path);
     drop(contenders);
     if options.takes("debug") {
-        report.debug = measure::debug_build(&folder, &database, options)?;
+        // It may be older than the release build and not know the database; that is no reason to lose the rest.
+        report.debug = measure::debug_build(&folder, &database, options).unwrap_or_else(|error| {
+            eprintln!("bench: the debug build is left out: {error}");
+            None
+        });
     }
     print!("{}", report.markdown());
     eprintln!("bench: done in {:.0} s", begin.elapsed().as_secs_f64());

@@ -10,7 +10,7 @@ Compares Odonata with a bare actix-web handler and a hand-written actix-web + SQ
 Usage: cargo run --release -p odata-tests --bin bench -- [OPTIONS]
 
       --rows N         rows of the set that is read and changed [default: 1000000]
-      --seconds N      measuring time over all cases and servers [default: 150]
+      --seconds N      measuring time over all cases and servers [default: 120]
       --rounds N       rounds of the interleaved run; figures are medians over them [default: 5]
       --only A,B       only cases whose name contains one of these words (also: walk, debug)
       --postgres URL   use this PostgreSQL database instead of starting one; its Bench tables are filled
@@ -42,7 +42,7 @@ impl Options {
     pub fn parse(arguments: &[String]) -> Outcome<Option<Options>> {
         let mut options = Options {
             rows: 1_000_000,
-            seconds: 150.0,
+            seconds: 120.0,
             rounds: 5,
             only: Vec::new(),
             postgres: None,
