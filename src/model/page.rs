@@ -12,6 +12,8 @@ use super::schema::{SetId, TypeId};
 pub struct Rows {
     width: usize,
     slots: Vec<Slot>,
+    /// Apart from the bytes, so that no text is checked twice for being UTF-8.
+    text: String,
     bytes: Vec<u8>,
 }
 
@@ -33,17 +35,18 @@ impl Rows {
 
     /// Appends the next cell of the current row; `width` cells make a row.
     pub fn push(&mut self, cell: Cell<'_>) {
-        let start = self.bytes.len();
         self.slots.push(match cell {
             Cell::Null => Slot::Null,
             Cell::Boolean(b) => Slot::Boolean(b),
             Cell::Integer(i) => Slot::Integer(i),
             Cell::Double(d) => Slot::Double(d),
             Cell::Text(s) => {
-                self.bytes.extend_from_slice(s.as_bytes());
+                let start = self.text.len();
+                self.text.push_str(s);
                 Slot::Text(start, s.len())
             }
             Cell::Bytes(b) => {
+                let start = self.bytes.len();
                 self.bytes.extend_from_slice(b);
                 Slot::Bytes(start, b.len())
             }
@@ -77,8 +80,8 @@ impl Rows {
             Slot::Boolean(b) => Cell::Boolean(b),
             Slot::Integer(i) => Cell::Integer(i),
             Slot::Double(d) => Cell::Double(d),
-            // Only whole `&str`s are pushed as text, so this never substitutes anything.
-            Slot::Text(start, len) => Cell::Text(std::str::from_utf8(&self.bytes[start..start + len]).unwrap_or_default()),
+            // Only whole texts are pushed, so this never falls back to the empty one.
+            Slot::Text(start, len) => Cell::Text(self.text.get(start..start + len).unwrap_or_default()),
             Slot::Bytes(start, len) => Cell::Bytes(&self.bytes[start..start + len]),
         }
     }
