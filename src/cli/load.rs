@@ -226,7 +226,7 @@ impl Columns {
                         None => return Err(format!("column {name}: {} has no such property", schema.types[ty].name)),
                     }
                 }
-                Ok(Row::Entity(Body { ty, values }))
+                Ok(Row::Entity(Body::new(ty, values)))
             }
             ColumnsKind::Links { near, far } => {
                 let key = |parts: &[(TypeId, usize, usize)]| {

@@ -64,5 +64,5 @@ fn entity(schema: &Schema, declared: TypeId, json: &Json<'_>) -> Result<Body, St
         };
         values.push((index, value));
     }
-    Ok(Body { ty, values })
+    Ok(Body::new(ty, values))
 }

@@ -379,13 +379,7 @@ impl Engine {
         }
         let mut caller = server();
         caller.tenant = tenant;
-        let mut new: Entity = self.new_entity(
-            &caller,
-            Body {
-                ty,
-                values: values.clone(),
-            },
-        )?;
+        let mut new: Entity = self.new_entity(&caller, Body::new(ty, values.clone()))?;
         // What a client may not say, such as a number or a creator, the server may.
         for (index, value) in values {
             new.values[index] = value;

@@ -76,7 +76,7 @@ fn insert(engine: &Engine, session: &mut Session<'_>, ty: TypeId, facts: Facts) 
             .ok_or_else(|| Fault::internal(format!("Model has no property {name}")))?;
         values.push((index, value));
     }
-    let mut new = engine.new_entity(&server(), Body { ty, values })?;
+    let mut new = engine.new_entity(&server(), Body::new(ty, values))?;
     engine.insert(session, &mut new, &[])
 }
 

@@ -13,6 +13,7 @@ use super::conditions::Method;
 use super::entity;
 use super::health::{self, Metrics};
 use super::reply::{self, Answer};
+use super::request;
 use super::visitor::Visitor;
 use crate::auth::Auth;
 use crate::engine::Engine;
@@ -172,7 +173,7 @@ async fn answer(request: HttpRequest, payload: Payload, app: Data<App>) -> HttpR
         Ok(answer) => answer.into_response(),
         Err(fault) => {
             let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
-            let format = entity::format_option(request.query_string());
+            let format = request::format_option(request.query_string());
             reply::of_fault(&fault, accept::for_error(format.as_deref(), accept))
         }
     };

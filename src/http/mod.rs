@@ -7,8 +7,10 @@ mod conditions;
 mod entity;
 mod health;
 mod origin;
+mod plan;
 mod read;
 mod reply;
+mod request;
 mod visitor;
 mod write;
 

@@ -1,8 +1,8 @@
 //! GET of entities and of what is in them.
 
-use super::entity::{Request, missing};
+use super::plan::missing;
 use super::reply::Answer;
-use super::visitor::{Visitor, Work};
+use super::request::Request;
 use crate::engine::{Engine, Read};
 use crate::model::caller::Caller;
 use crate::model::edm::{Cell, Edm};
@@ -18,25 +18,9 @@ use crate::odata::options::{self, Options, ResourceKind};
 use crate::odata::{canonical, version::Version};
 use crate::store::{Session, Weight};
 
-/// Reads what `resource` is about. Rendering is part of the database's job, so that it runs where the read does: a small
-/// one on the worker, a large one beside it.
-pub async fn answer(request: &Request<'_>, visitor: Visitor<'_>, resource: Resource) -> Outcome<Answer> {
-    let plan = match Plan::of(request, resource) {
-        Ok(plan) => plan,
-        Err(fault) => return visitor.refuse(fault).await,
-    };
-    let engine = request.app.engine.clone();
-    let weight = match plan.resource.leaf {
-        Leaf::Count | Leaf::LinksCount => Weight::Scan,
-        _ => engine.weight(&plan.resource, &plan.query),
-    };
-    visitor
-        .run(Work::Read(weight), move |session, caller| plan.run(&engine, session, caller))
-        .await
-}
-
-/// A read that can be carried to another thread.
-struct Plan {
+/// A read that can be carried to another thread. Rendering is part of the database's job, so that it runs where the read does: a
+/// small one on the worker, a large one beside it.
+pub struct Plan {
     resource: Resource,
     query: Query,
     options: Options,
@@ -63,8 +47,9 @@ fn kinds(resource: &Resource) -> Outcome<(ResourceKind, Kind)> {
 }
 
 impl Plan {
-    fn of(request: &Request<'_>, resource: Resource) -> Outcome<Plan> {
-        let (resource_kind, kind) = kinds(&resource)?;
+    /// What a request reads of `resource`.
+    pub fn of(request: &Request<'_>, resource: &Resource) -> Outcome<Plan> {
+        let (resource_kind, kind) = kinds(resource)?;
         let schema = &request.app.engine.schema;
         let options = Options::parse(request.query)?;
         options.check(resource_kind)?;
@@ -82,22 +67,31 @@ impl Plan {
             root: request.root.clone(),
             url: request.url.clone(),
             preconditions: request.preconditions.clone(),
-            resource,
+            resource: resource.clone(),
             options,
             choice,
         })
     }
 
-    fn run(&self, engine: &Engine, session: &mut Session<'_>, caller: &Caller) -> Outcome<Answer> {
+    /// How much it may cost.
+    pub fn weight(&self, engine: &Engine) -> Weight {
+        match self.resource.leaf {
+            Leaf::Count | Leaf::LinksCount => Weight::Scan,
+            _ => engine.weight(&self.resource, &self.query),
+        }
+    }
+
+    /// Reads it.
+    pub fn run(&self, engine: &Engine, session: &mut Session<'_>, caller: &Caller) -> Outcome<Answer> {
         if matches!(self.resource.leaf, Leaf::Count | Leaf::LinksCount) {
             let count = engine.count(session, caller, &self.resource, &self.query)?;
             return Ok(self.ok(count.to_string().into_bytes()));
         }
         let render = Render {
-            schema: &engine.schema,
-            endpoint: self.endpoint,
-            root: &self.root,
-            level: self.choice.level,
+            version: self.version,
+            url: &self.url,
+            now: engine.clock.now(),
+            ..Render::new(&engine.schema, self.endpoint, &self.root, self.choice.level)
         };
         match engine.read(session, caller, &self.resource, &self.query)? {
             Read::Null => Ok(Answer {

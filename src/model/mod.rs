@@ -12,6 +12,7 @@ pub mod expr;
 pub mod fault;
 pub mod function;
 pub mod limits;
+pub mod media;
 pub mod page;
 pub mod query;
 pub mod schema;

@@ -88,6 +88,51 @@ pub struct Body {
     pub ty: TypeId,
     /// Property index in `ty` and value; server-owned members are already left out.
     pub values: Vec<(usize, Value)>,
+    /// What an open type does not declare (OPN-1).
+    pub dynamic: Vec<Dynamic>,
+    /// Links to other entities (WR-16, WR-17, WR-36).
+    pub links: Vec<Link>,
+}
+
+impl Body {
+    /// Declared properties only.
+    pub fn new(ty: TypeId, values: Vec<(usize, Value)>) -> Body {
+        Body {
+            ty,
+            values,
+            dynamic: Vec::new(),
+            links: Vec::new(),
+        }
+    }
+}
+
+/// A property that an open type does not declare.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dynamic {
+    /// Its name.
+    pub name: String,
+    /// What the body says it is; never a collection or an entity (OPN-3).
+    pub ty: Type,
+    /// Its value; null means that it is not there (OPN-2).
+    pub value: Value,
+}
+
+/// What a body says of a navigation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Link {
+    /// Index in the navigations of the body's type.
+    pub navigation: usize,
+    /// In the order of the body. Of a navigation to one at most one, and none takes the link away.
+    pub to: Vec<Linked>,
+}
+
+/// The other end of a link in a body.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Linked {
+    /// An entity that is there: a path to one.
+    Existing(Resource),
+    /// An entity to be created (deep insert).
+    New(Body),
 }
 
 /// `If-Match` and `If-None-Match`.

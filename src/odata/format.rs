@@ -20,10 +20,13 @@ use super::etag;
 use super::json::JsonLight;
 use super::select;
 use super::url;
+use super::version::Version;
+use crate::model::clock::Ticks;
 use crate::model::edm::{Cell, Edm};
+use crate::model::media::Media;
 use crate::model::page::{Expanded, Page};
 use crate::model::query::Expand;
-use crate::model::schema::{EntityType, Navigation, Property, Schema, SetId, Type, TypeId};
+use crate::model::schema::{EntityType, Navigation, Operation, Property, Schema, SetId, Type, TypeId};
 
 pub use super::context::{Context, LinksContext};
 
@@ -65,9 +68,27 @@ pub struct Render<'a> {
     pub root: &'a str,
     /// How much metadata.
     pub level: Metadata,
+    /// The version of the answer: verbose JSON has a dialect for each (VJ-2, VJ-40).
+    pub version: Version,
+    /// The request's own absolute URL without the query: id and self link of an Atom feed (ATM-20).
+    pub url: &'a str,
+    /// The time of the answer: `updated` of Atom where the entity does not say (ATM-7).
+    pub now: Ticks,
 }
 
-impl Render<'_> {
+impl<'a> Render<'a> {
+    /// Of the highest version, about the service root.
+    pub fn new(schema: &'a Schema, endpoint: usize, root: &'a str, level: Metadata) -> Render<'a> {
+        Render {
+            schema,
+            endpoint,
+            root,
+            level,
+            version: Version::V3,
+            url: root,
+            now: 0,
+        }
+    }
     /// A set's name as URLs and context fragments have it: `Container.Set` outside the default container (JL-8, SVC-10).
     pub fn write_set_name(&self, set: SetId, out: &mut Vec<u8>) {
         let set = &self.schema.sets[set];
@@ -135,10 +156,14 @@ pub trait Sink {
     fn end_entity(&mut self, entity: &Entity<'_>);
     /// A navigation that is not expanded, before all properties.
     fn link(&mut self, entity: &Entity<'_>, navigation: &Navigation);
-    /// An `Edm.Stream` property, before all others.
+    /// An `Edm.Stream` property, before all others; [`Entity::stream`] says what it holds.
     fn stream(&mut self, entity: &Entity<'_>, property: &Property);
+    /// An action or function that is bound to the entity, after links and streams (ACT-7).
+    fn operation(&mut self, entity: &Entity<'_>, operation: &Operation);
     /// A structural property.
     fn property(&mut self, property: &Property, cell: Cell<'_>);
+    /// A property that the open type does not declare, after those that it does (OPN-1). The cell is that of a declared one.
+    fn dynamic(&mut self, name: &str, ty: &Type, cell: Cell<'_>);
     /// An expanded navigation: what is there follows, then [`Sink::end_inline`].
     fn begin_inline(&mut self, entity: &Entity<'_>, navigation: &Navigation, inline: &Inline<'_>);
     /// Its end.
@@ -226,6 +251,16 @@ impl<'a> Entity<'a> {
         let mut out = self.render.root.as_bytes().to_vec();
         self.write_edit_link(&mut out);
         text(out)
+    }
+
+    /// The media resource of a media entity; none if it was never written.
+    pub fn media(&self) -> Option<Media> {
+        None
+    }
+
+    /// What a named stream holds; none if it was never written.
+    pub fn stream(&self, _property: &Property) -> Option<Media> {
+        None
     }
 
     /// Its ETag, if the type has one (WR-65).

@@ -6,7 +6,7 @@ use super::format::{Entity, Feed, Inline, Metadata, Render, Sink};
 use super::geojson;
 use super::json_tree::{self, Json};
 use crate::model::edm::{Cell, Edm};
-use crate::model::schema::{Navigation, Property, Schema, Type, TypeId};
+use crate::model::schema::{Navigation, Operation, Property, Schema, Type, TypeId};
 use crate::model::text;
 
 /// A JSON light answer being written.
@@ -190,6 +190,12 @@ impl Sink for JsonLight<'_> {
     fn stream(&mut self, entity: &Entity<'_>, property: &Property) {
         self.link_below(entity, &property.name, "@odata.mediaEditLink");
         self.link_below(entity, &property.name, "@odata.mediaReadLink");
+    }
+
+    fn operation(&mut self, _entity: &Entity<'_>, _operation: &Operation) {}
+
+    fn dynamic(&mut self, name: &str, ty: &Type, cell: Cell<'_>) {
+        self.typed_value(name, ty, cell);
     }
 
     fn property(&mut self, property: &Property, cell: Cell<'_>) {

@@ -6,17 +6,31 @@ use std::borrow::Cow;
 use super::canonical;
 use super::geojson;
 use super::json_tree::{self, Json};
+use super::read::{Reader, Reading};
 use crate::model::edm::{Edm, Value};
 use crate::model::fault::{self, Fault, Outcome};
 use crate::model::schema::{ComplexId, EntityType, Facets, Property, Schema, Type, TypeId};
 use crate::model::target::Body;
 use crate::model::text;
 
-/// Reads an entity. `ty` is the declared type, `odata.type` in the body may name one that derives from it (JL-31).
-///
-/// Left out of the result: annotations (JL-27, JL-39), members that the server owns, null for a write-only property (answers show null
-/// for it, and clients send whole answers back). Faults are 400: `bad_body` with a position, `unknown_property` (JL-34) and `bad_value`
-/// with the property's name. Whether required members are there is the engine's question.
+/// JSON light.
+pub struct JsonLightReader;
+
+impl Reader for JsonLightReader {
+    fn entity(&self, reading: &Reading<'_>, ty: TypeId, body: &[u8]) -> Outcome<Body> {
+        read_entity(reading.schema, ty, body)
+    }
+
+    fn property(&self, reading: &Reading<'_>, property: &Property, body: &[u8]) -> Outcome<Value> {
+        read_property(reading.schema, property, body)
+    }
+
+    fn link(&self, body: &[u8]) -> Outcome<String> {
+        read_link(body)
+    }
+}
+
+/// Reads an entity: `odata.type` in the body may name a type that derives from `ty` (JL-31).
 pub fn read_entity(schema: &Schema, ty: TypeId, body: &[u8]) -> Outcome<Body> {
     let json = json_tree::parse(body)?;
     let Json::Object(members) = &json else {
@@ -40,7 +54,7 @@ pub fn read_entity(schema: &Schema, ty: TypeId, body: &[u8]) -> Outcome<Body> {
             return Err(unknown(of, name));
         }
     }
-    Ok(Body { ty, values })
+    Ok(Body::new(ty, values))
 }
 
 /// Reads the body of a property (JL-37): `{"value":…}`, `{"odata.null":true}`, or a complex value's members.

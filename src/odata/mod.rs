@@ -22,6 +22,8 @@ pub mod literal;
 pub mod metadata;
 pub mod options;
 pub mod path;
+pub mod read;
+pub mod references;
 pub mod select;
 pub mod service;
 pub mod token;

@@ -74,12 +74,7 @@ mod tests {
         schema.endpoints[0].containers.push(container);
         let (bags, suppliers) = (set_id(&schema, "Bags"), set_id(&schema, "Suppliers"));
         schema.sets[bags].container = 1;
-        let render = Render {
-            schema: &schema,
-            endpoint: 0,
-            root: "http://host/a&b/",
-            level: Metadata::Minimal,
-        };
+        let render = Render::new(&schema, 0, "http://host/a&b/", Metadata::Minimal);
         let is_visible = |set: SetId| set == bags || set == suppliers;
         let body = |render: &Render<'_>, syntax| String::from_utf8(write(render, syntax, &is_visible)).unwrap();
         let sets = r#""value":[{"name":"Suppliers","url":"Suppliers"},{"name":"Other.Bags","url":"Other.Bags"}]}"#;

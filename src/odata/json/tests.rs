@@ -55,12 +55,7 @@ fn page(schema: &Schema, set: Option<&str>, ty: &str, rows: &[(&str, &[(&str, Ce
 }
 
 fn render(schema: &Schema, level: Metadata) -> Render<'_> {
-    Render {
-        schema,
-        endpoint: 0,
-        root: ROOT,
-        level,
-    }
+    Render::new(schema, 0, ROOT, level)
 }
 
 /// The body of a feed, as text, checked to be JSON.

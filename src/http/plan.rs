@@ -1,0 +1,123 @@
+//! What a request is to do: made without the database, run inside one of its jobs, alone or among the operations of a change set.
+
+use actix_web::web::Bytes;
+
+use super::app::App;
+use super::conditions::Method;
+use super::read;
+use super::reply::Answer;
+use super::request::{Request, allowed};
+use super::visitor::Work;
+use super::write;
+use crate::engine::Engine;
+use crate::model::caller::Caller;
+use crate::model::fault::{self, Fault, Outcome};
+use crate::model::target::Target;
+use crate::odata::accept::{Choice, Kind};
+use crate::odata::format::Render;
+use crate::odata::service;
+use crate::odata::version::Version;
+use crate::store::{Session, Weight};
+
+/// A request, understood as far as that goes without the database.
+pub enum Plan {
+    /// An answer that is the same for all who may call at all.
+    Answer(Answer),
+    /// GET of data.
+    Read(read::Plan),
+    /// A change.
+    Write(write::Plan),
+}
+
+/// What has been done, and is still to be told.
+pub enum Done {
+    /// All of it.
+    Answer(Answer),
+    /// A change, rendered where no writer waits for it.
+    Changed(write::Changed),
+}
+
+impl Plan {
+    /// What `request` with `body` is to do.
+    pub fn of(request: &Request<'_>, body: Bytes) -> Outcome<Plan> {
+        match (request.method, &request.target) {
+            (Method::Options, target) => Ok(Plan::Answer(Answer {
+                allow: allowed(target),
+                ..Answer::of(204)
+            })),
+            (_, Target::Service) => service_document(request).map(Plan::Answer),
+            (_, Target::Metadata) => metadata(request).map(Plan::Answer),
+            (Method::Get | Method::Head, Target::Resource(resource)) => read::Plan::of(request, resource).map(Plan::Read),
+            (_, Target::Resource(resource)) => write::Plan::of(request, resource, body).map(Plan::Write),
+            (_, Target::Batch) => Err(missing("$batch is not implemented yet.")),
+            (_, Target::Operation(_)) => Err(missing("Actions and functions are not implemented yet.")),
+        }
+    }
+
+    /// What has to be done before the database is asked, because it takes long.
+    pub async fn prepare(&mut self, app: &App) -> Outcome<()> {
+        match self {
+            Plan::Write(plan) => plan.prepare(app).await,
+            Plan::Answer(_) | Plan::Read(_) => Ok(()),
+        }
+    }
+
+    /// The job that it needs.
+    pub fn work(&self, engine: &Engine) -> Work {
+        match self {
+            Plan::Answer(_) => Work::Read(Weight::Key),
+            Plan::Read(plan) => Work::Read(plan.weight(engine)),
+            Plan::Write(_) => Work::Write,
+        }
+    }
+
+    /// Does it.
+    pub fn run(self, engine: &Engine, session: &mut Session<'_>, caller: &Caller) -> Outcome<Done> {
+        match self {
+            Plan::Answer(answer) => Ok(Done::Answer(answer)),
+            Plan::Read(plan) => plan.run(engine, session, caller).map(Done::Answer),
+            Plan::Write(plan) => plan.run(engine, session, caller).map(Done::Changed),
+        }
+    }
+}
+
+impl Done {
+    /// The answer.
+    pub fn answer(self, engine: &Engine) -> Answer {
+        match self {
+            Done::Answer(answer) => answer,
+            Done::Changed(changed) => changed.answer(engine),
+        }
+    }
+}
+
+/// What is declared, but not there yet.
+pub fn missing(message: &'static str) -> Fault {
+    Fault::new(&fault::NOT_IMPLEMENTED, message)
+}
+
+fn service_document(request: &Request<'_>) -> Outcome<Answer> {
+    let choice = request.document(Kind::Service)?;
+    let version = request.versions.answer(choice.version)?;
+    let render = Render {
+        version,
+        ..Render::new(&request.app.engine.schema, request.endpoint, &request.root, choice.level)
+    };
+    let body = service::write(&render, choice.syntax, &|_| true);
+    Ok(document(choice, version, body.into()))
+}
+
+fn metadata(request: &Request<'_>) -> Outcome<Answer> {
+    let (body, needed) = &request.app.metadata[request.endpoint];
+    let choice = request.document(Kind::Metadata)?;
+    Ok(document(choice, request.versions.answer(*needed)?, body.clone()))
+}
+
+fn document(choice: Choice, version: Version, body: Bytes) -> Answer {
+    Answer {
+        version: version.text(),
+        content_type: choice.content_type,
+        body,
+        ..Answer::of(200)
+    }
+}

@@ -1,0 +1,199 @@
+//! One OData request: from a connection, or a part of a batch.
+
+use actix_web::HttpRequest;
+
+use super::app::App;
+use super::conditions::{Method, Prefer, preconditions};
+use crate::model::fault::{self, Fault, Outcome};
+use crate::model::target::{Leaf, Preconditions, Resource, Target};
+use crate::odata::accept::{self, Kind};
+use crate::odata::options::{Options, ResourceKind};
+use crate::odata::path;
+use crate::odata::references::ContentIds;
+use crate::odata::url::decode_query;
+use crate::odata::version::{Version, Versions};
+
+/// The headers with a meaning here, as sent.
+#[derive(Debug, Clone, Copy, Default)]
+#[allow(missing_docs)]
+pub struct Headers<'a> {
+    pub accept: Option<&'a str>,
+    pub content_type: Option<&'a str>,
+    pub prefer: Option<&'a str>,
+    pub if_match: Option<&'a str>,
+    pub if_none_match: Option<&'a str>,
+    pub version: Option<&'a str>,
+    pub max_version: Option<&'a str>,
+    pub min_version: Option<&'a str>,
+    /// `X-HTTP-Method`.
+    pub method: Option<&'a str>,
+}
+
+impl<'a> Headers<'a> {
+    /// From whatever holds the headers; `get` is asked in lower case.
+    pub fn read(get: impl Fn(&str) -> Outcome<Option<&'a str>>) -> Outcome<Headers<'a>> {
+        Ok(Headers {
+            accept: get("accept")?,
+            content_type: get("content-type")?,
+            prefer: get("prefer")?,
+            if_match: get("if-match")?,
+            if_none_match: get("if-none-match")?,
+            version: get("dataserviceversion")?,
+            max_version: get("maxdataserviceversion")?,
+            min_version: get("mindataserviceversion")?,
+            method: get("x-http-method")?,
+        })
+    }
+
+    /// Of a connection. What is not text is 400.
+    pub fn of(request: &'a HttpRequest) -> Outcome<Headers<'a>> {
+        Headers::read(|name| header_text(request, name))
+    }
+}
+
+/// A header's text.
+pub fn header_text<'a>(request: &'a HttpRequest, name: &str) -> Outcome<Option<&'a str>> {
+    let bad = |_| Fault::new(&fault::BAD_REQUEST, format!("The header {name} holds other bytes than ASCII."));
+    request.headers().get(name).map(|value| value.to_str().map_err(bad)).transpose()
+}
+
+/// A request line that has been understood.
+pub struct Request<'a> {
+    /// All that requests share.
+    pub app: &'a App,
+    /// Index of the endpoint.
+    pub endpoint: usize,
+    /// What it wants to do.
+    pub method: Method,
+    /// To what.
+    pub target: Target,
+    /// The service root, absolute, with a slash at its end.
+    pub root: String,
+    /// The request's own URL without the query.
+    pub url: String,
+    /// The query as sent.
+    pub query: &'a str,
+    /// `$format`.
+    pub format: Option<String>,
+    /// The version headers.
+    pub versions: Versions,
+    /// The preconditions.
+    pub preconditions: Preconditions,
+    /// The other headers.
+    pub headers: Headers<'a>,
+    /// What the change set around has made so far.
+    pub ids: ContentIds,
+}
+
+/// A request line, taken apart.
+#[derive(Debug, Clone, Copy)]
+pub struct Line<'a> {
+    /// As sent.
+    pub method: &'a str,
+    /// What follows the service root, as sent, without the query.
+    pub path: &'a str,
+    /// The query as sent.
+    pub query: &'a str,
+}
+
+impl<'a> Request<'a> {
+    /// Understands a request as far as that goes without its body and the database.
+    ///
+    /// # Errors
+    /// 400, 404, and 405 for a method that the resource does not take.
+    pub fn new(app: &'a App, endpoint: usize, root: String, line: Line<'a>, headers: Headers<'a>) -> Outcome<Request<'a>> {
+        let method = Method::read(line.method, headers.method)?;
+        let versions = Versions::read(headers.version, headers.max_version, headers.min_version)?;
+        let preconditions = preconditions(headers.if_match, headers.if_none_match)?;
+        let target = path::parse(&app.engine.schema, endpoint, line.path)?;
+        let allow = allowed(&target);
+        if method != Method::Options && !allow.split(", ").any(|name| Method::read(name, None).ok() == Some(method)) {
+            return Err(Fault::method(allow));
+        }
+        Ok(Request {
+            app,
+            endpoint,
+            method,
+            target,
+            url: format!("{root}{}", line.path),
+            root,
+            query: line.query,
+            format: format_option(line.query),
+            versions,
+            preconditions,
+            headers,
+            ids: ContentIds::default(),
+        })
+    }
+
+    /// The format of the answer.
+    pub fn negotiate(&self, kind: Kind) -> Outcome<accept::Choice> {
+        accept::negotiate(kind, self.format.as_deref(), self.headers.accept, self.versions.max)
+    }
+
+    /// The format of a document; it takes no options but `$format` (SVC-8, MET-7).
+    pub fn document(&self, kind: Kind) -> Outcome<accept::Choice> {
+        Options::parse(self.query)?.check(ResourceKind::Document)?;
+        self.negotiate(kind)
+    }
+
+    /// `Prefer`, which counts from version 3.0 on (VER-33).
+    pub fn prefer(&self) -> Option<Prefer> {
+        let prefer = self.headers.prefer.and_then(Prefer::read);
+        prefer.filter(|_| self.versions.request() >= Version::V3)
+    }
+
+    /// Whether there is a precondition.
+    pub fn is_conditional(&self) -> bool {
+        self.preconditions != Preconditions::default()
+    }
+}
+
+/// The methods that a resource takes (WR-3).
+pub fn allowed(target: &Target) -> &'static str {
+    const ONE: &str = "GET, HEAD, PUT, PATCH, MERGE, DELETE";
+    match target {
+        Target::Service | Target::Metadata => "GET, HEAD",
+        Target::Batch => "POST",
+        // Which of them is for the declaration to say; there is no behaviour yet.
+        Target::Operation(_) => "GET, HEAD, POST",
+        Target::Resource(Resource { collection, leaf, .. }) => match (leaf, collection) {
+            (Leaf::Entities, true) | (Leaf::Links, true) => "GET, HEAD, POST",
+            (Leaf::Count | Leaf::LinksCount, _) => "GET, HEAD",
+            (Leaf::Entities | Leaf::Links | Leaf::Property { .. } | Leaf::Media, _) => ONE,
+        },
+    }
+}
+
+/// `$format`, decoded, wherever it stands in a query: errors have their format even when the query is wrong.
+pub fn format_option(query: &str) -> Option<String> {
+    let is_format = |name: &str| name == "$format" || name.eq_ignore_ascii_case("%24format");
+    query.split('&').find_map(|option| {
+        option
+            .split_once('=')
+            .filter(|(name, _)| is_format(name))
+            .and_then(|(_, value)| decode_query(value))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn format_is_found() {
+        for (query, expected) in [
+            ("", None),
+            ("$top=1&$format=json", Some("json")),
+            (
+                "%24format=application/json%3Bodata%3Dfullmetadata",
+                Some("application/json;odata=fullmetadata"),
+            ),
+            ("format=json", None),
+            ("$format", None),
+            ("$format=%zz", None),
+        ] {
+            assert_eq!(format_option(query).as_deref(), expected, "{query}");
+        }
+    }
+}
