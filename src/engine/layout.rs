@@ -1,8 +1,9 @@
 //! Which columns a read fetches, and which cell of a row is what.
 
+use crate::model::edm::Edm;
 use crate::model::page::Layout;
 use crate::model::query::Shape;
-use crate::model::schema::{ColumnKind, EntityType, Join, Schema, TypeId};
+use crate::model::schema::{ColumnKind, EntityType, Join, MEDIA_COLUMN, Schema, TypeId};
 use crate::store::Output;
 
 /// Outputs of a statement and what they mean.
@@ -30,6 +31,9 @@ impl Columns {
             let cells = columns.of_type(member, &schema.types[member], shape);
             columns.layout.types.push((member, cells));
         }
+        if entity.family.iter().any(|&member| schema.types[member].has_stream) {
+            columns.hidden(schema, ty, MEDIA_COLUMN);
+        }
         for expand in &shape.expand {
             if let Some(Join::Near { columns: names }) = &schema.types[expand.ty].navigations[expand.navigation].join {
                 for name in names {
@@ -45,7 +49,11 @@ impl Columns {
         for (index, property) in entity.properties.iter().enumerate() {
             let wanted = shape.shows(&property.name) || property.concurrency || entity.key.contains(&index);
             let there = !property.column.is_empty() && !property.write_only;
-            cells.push((wanted && there).then(|| self.cell(&property.column, || Output::Property(ty, index))));
+            let output = || match property.is_structural() {
+                true => Output::Property(ty, index),
+                false => Output::Column(property.column.clone(), ColumnKind::Primitive(Edm::String)),
+            };
+            cells.push((wanted && there).then(|| self.cell(&property.column, output)));
         }
         cells
     }
@@ -55,7 +63,7 @@ impl Columns {
         let kind = schema.types[ty]
             .table
             .and_then(|table| schema.tables[table].columns.iter().find(|column| column.name == name))
-            .map_or(ColumnKind::Primitive(crate::model::edm::Edm::String), |column| column.kind);
+            .map_or(ColumnKind::Primitive(Edm::String), |column| column.kind);
         let cell = self.cell(name, || Output::Column(name.to_owned(), kind));
         self.layout.hidden.push((name.to_owned(), cell));
         cell

@@ -8,6 +8,7 @@ mod expand;
 pub mod identity;
 mod layout;
 mod load;
+mod media;
 pub mod model_rows;
 mod permission;
 mod read;

@@ -7,7 +7,7 @@ use crate::model::edm::{Cell, Edm, Value};
 use crate::model::fault::{self, Fault, Outcome};
 use crate::model::page::{Layout, Page, Rows};
 use crate::model::query::Shape;
-use crate::model::schema::{EntityType, Property, SetId, TYPE_COLUMN, Type, TypeId};
+use crate::model::schema::{EntityType, MEDIA_COLUMN, Property, SetId, TYPE_COLUMN, Type, TypeId};
 use crate::model::target::Body;
 use crate::model::text;
 use crate::odata::canonical;
@@ -26,6 +26,8 @@ mod frame {
 pub(super) struct Entity {
     pub ty: TypeId,
     pub values: Vec<Value>,
+    /// Of a media entity: its media resource, as its column has it.
+    pub media: Value,
 }
 
 impl Entity {
@@ -65,7 +67,12 @@ impl Engine {
                 None => left_out(property)?,
             });
         }
-        let mut new = Entity { ty: body.ty, values };
+        let media = body.media.map_or(Value::Null, |media| Value::Text(media.to_text()));
+        let mut new = Entity {
+            ty: body.ty,
+            values,
+            media,
+        };
         // A key that is the tenant is the client's to choose; everywhere else the row belongs to the tenant acted in.
         if let Some(tenant) = entity.tenant.filter(|tenant| !entity.key.contains(tenant)) {
             new.values[tenant] = Value::Bytes(caller.tenant.to_vec());
@@ -125,10 +132,11 @@ impl Engine {
     /// An entity as a page of one row, all properties shown.
     pub(super) fn page_of(&self, set: Option<SetId>, entity: &Entity) -> Page {
         let ty = &self.schema.types[entity.ty];
-        let mut rows = Rows::new(ty.properties.len());
+        let mut rows = Rows::new(ty.properties.len() + 1);
         for (property, value) in ty.properties.iter().zip(&entity.values) {
             rows.push(if property.write_only { Cell::Null } else { value.cell() });
         }
+        rows.push(entity.media.cell());
         let cells = ty
             .properties
             .iter()
@@ -142,7 +150,7 @@ impl Engine {
             layout: Layout {
                 type_cell: None,
                 types: vec![(entity.ty, cells)],
-                hidden: Vec::new(),
+                hidden: vec![(MEDIA_COLUMN.to_owned(), ty.properties.len())],
             },
             count: None,
             next: None,
@@ -159,6 +167,9 @@ impl Engine {
         columns.retain(|(name, value)| {
             !(value.is_null() && ty.properties.iter().any(|property| property.generated && property.column == *name))
         });
+        if !entity.media.is_null() {
+            columns.push((MEDIA_COLUMN, entity.media.clone()));
+        }
         if ty.in_hierarchy(&self.schema) {
             columns.push((TYPE_COLUMN, Value::Text(ty.qualified())));
         }

@@ -11,7 +11,7 @@ use crate::model::expr::Source;
 use crate::model::fault::{self, Fault, Outcome};
 use crate::model::page::Page;
 use crate::model::query::Shape;
-use crate::model::schema::{Join, Navigation, TypeId};
+use crate::model::schema::{Join, MEDIA_COLUMN, Navigation, TypeId};
 use crate::model::target::{Body, Preconditions, Resource};
 use crate::odata::etag::etag;
 use crate::store::{Delete, Insert, Restriction, Select, Session, Update};
@@ -87,6 +87,7 @@ impl Engine {
         let key = current.key(&self.schema.types[current.ty]);
         self.check_unreferenced(session, current.ty, &key)?;
         Delete::new(&self.schema, &scope, current.ty, &key)?.run(session)?;
+        self.discard_streams(session, &current)?;
         self.touched(session, current.ty)
     }
 
@@ -124,7 +125,7 @@ impl Engine {
     }
 
     /// The entity at a place with all its values, kept from other writers until the transaction ends.
-    fn locked(&self, session: &mut Session<'_>, scope: &Scope, place: &Place) -> Outcome<Entity> {
+    pub(super) fn locked(&self, session: &mut Session<'_>, scope: &Scope, place: &Place) -> Outcome<Entity> {
         if place.null {
             return Err(Fault::not_found());
         }
@@ -158,6 +159,7 @@ impl Engine {
             &Entity {
                 ty: place.ty,
                 values: Vec::new(),
+                media: Value::Null,
             },
         );
         (page.rows, page.layout) = (rows, columns.layout);
@@ -167,8 +169,10 @@ impl Engine {
             let hidden = || super::layout::cell_of(&self.schema, &page.layout, column);
             cell.or_else(hidden).map_or(Value::Null, |cell| page.rows.cell(0, cell).to_value())
         };
+        let media = super::layout::cell_of(&self.schema, &page.layout, MEDIA_COLUMN);
         Ok(Entity {
             ty: *ty,
+            media: media.map_or(Value::Null, |cell| page.rows.cell(0, cell).to_value()),
             values: cells.iter().enumerate().map(value).collect(),
         })
     }

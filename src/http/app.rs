@@ -12,6 +12,7 @@ use actix_web::{App as ActixApp, HttpRequest, HttpResponse, HttpServer};
 use super::conditions::Method;
 use super::entity;
 use super::health::{self, Metrics};
+use super::media;
 use super::reply::{self, Answer};
 use super::request;
 use super::visitor::Visitor;
@@ -118,6 +119,7 @@ async fn run(config: Config, engine: Arc<Engine>, db: Db, ready: impl FnOnce(Soc
         metadata,
         metrics,
     });
+    media::clean_up(&app).await.map_err(|fault| fault.to_string())?;
     let server = HttpServer::new(move || ActixApp::new().app_data(app.clone()).default_service(route().to(answer)))
         .workers(config.workers)
         .worker_max_blocking_threads(BLOCKING_THREADS)

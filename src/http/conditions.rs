@@ -44,6 +44,38 @@ fn bad(message: &'static str) -> Fault {
     Fault::new(&fault::BAD_REQUEST, message)
 }
 
+/// What of a stream is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ByteRange {
+    /// All of it.
+    Whole,
+    /// From the first place up to the second one, which is not in it.
+    Part(u64, u64),
+    /// Nothing that is there: 416.
+    None,
+}
+
+/// Reads `Range`: one range of bytes. Several, other units and what is malformed are passed over, as HTTP allows.
+pub fn byte_range(text: &str, length: u64) -> ByteRange {
+    let number = |text: &str| match text.bytes().all(|byte| byte.is_ascii_digit()) {
+        true => text.parse::<u64>().ok(),
+        false => None,
+    };
+    let Some((first, last)) = text.trim().strip_prefix("bytes=").and_then(|range| range.trim().split_once('-')) else {
+        return ByteRange::Whole;
+    };
+    let (from, until) = match (number(first), number(last), first.is_empty(), last.is_empty()) {
+        (Some(from), _, false, true) => (from, length),
+        (Some(from), Some(last), false, false) if from <= last => (from, last.saturating_add(1).min(length)),
+        (_, Some(suffix), true, false) => (length - suffix.min(length), length),
+        _ => return ByteRange::Whole,
+    };
+    match from < until {
+        true => ByteRange::Part(from, until),
+        false => ByteRange::None,
+    }
+}
+
 /// What the client would like to get after a change (WR-12, WR-33).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Prefer {
@@ -141,6 +173,28 @@ mod tests {
             assert_eq!(tags(text).ok(), expected, "{text}");
         }
         assert!(preconditions(Some("*"), Some("*")).is_err(), "RD-4");
+    }
+
+    #[test]
+    fn ranges() {
+        for (text, expected) in [
+            ("bytes=0-3", ByteRange::Part(0, 4)),
+            ("bytes=8-", ByteRange::Part(8, 10)),
+            ("bytes=8-99", ByteRange::Part(8, 10)),
+            ("bytes=-3", ByteRange::Part(7, 10)),
+            ("bytes=-99", ByteRange::Part(0, 10)),
+            ("bytes=10-", ByteRange::None),
+            ("bytes=-0", ByteRange::None),
+            ("bytes=18446744073709551615-18446744073709551615", ByteRange::None),
+            ("bytes=5-4", ByteRange::Whole),
+            ("bytes=0-1,3-4", ByteRange::Whole),
+            ("bytes=-", ByteRange::Whole),
+            ("bytes=+1-2", ByteRange::Whole),
+            ("lines=0-1", ByteRange::Whole),
+        ] {
+            assert_eq!(byte_range(text, 10), expected, "{text}");
+        }
+        assert_eq!(byte_range("bytes=0-", 0), ByteRange::None);
     }
 
     #[test]

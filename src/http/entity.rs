@@ -8,6 +8,7 @@ use actix_web::web::{Bytes, Payload};
 
 use super::app::App;
 use super::conditions::Method;
+use super::media;
 use super::origin::origin;
 use super::plan::Plan;
 use super::reply::Answer;
@@ -19,7 +20,14 @@ use crate::model::limits::{BODY_BYTES, URL_BYTES};
 /// Answers a request below an endpoint's root; `path` is what follows it, as sent.
 pub async fn answer(app: &App, http: &HttpRequest, payload: Payload, endpoint: usize, path: &str) -> Outcome<Answer> {
     let visitor = Visitor::enter(app, http).await?;
-    let plan = match plan(app, http, payload, endpoint, path).await {
+    let request = match understand(app, http, endpoint, path) {
+        Ok(request) => request,
+        Err(fault) => return visitor.refuse(fault).await,
+    };
+    if media::is_upload(&request) {
+        return Ok(media::upload(request, visitor, payload).await?.answer(&app.engine));
+    }
+    let plan = match plan(&request, http, payload).await {
         Ok(plan) => plan,
         Err(fault) => return visitor.refuse(fault).await,
     };
@@ -29,14 +37,13 @@ pub async fn answer(app: &App, http: &HttpRequest, payload: Payload, endpoint: u
     Ok(done.answer(&app.engine))
 }
 
-async fn plan(app: &App, http: &HttpRequest, payload: Payload, endpoint: usize, path: &str) -> Outcome<Plan> {
-    let request = understand(app, http, endpoint, path)?;
+async fn plan(request: &Request<'_>, http: &HttpRequest, payload: Payload) -> Outcome<Plan> {
     let body = match request.method {
         Method::Post | Method::Put | Method::Patch => read_body(http, payload, BODY_BYTES).await?,
         _ => Bytes::new(),
     };
-    let mut plan = Plan::of(&request, body)?;
-    plan.prepare(app).await?;
+    let mut plan = Plan::of(request, body)?;
+    plan.prepare(request.app).await?;
     Ok(plan)
 }
 

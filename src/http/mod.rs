@@ -6,6 +6,7 @@ mod app;
 mod conditions;
 mod entity;
 mod health;
+mod media;
 mod origin;
 mod plan;
 mod read;

@@ -4,6 +4,7 @@ use actix_web::web::Bytes;
 
 use super::app::App;
 use super::conditions::Method;
+use super::media;
 use super::read;
 use super::reply::Answer;
 use super::request::{Request, allowed};
@@ -27,6 +28,10 @@ pub enum Plan {
     Read(read::Plan),
     /// A change.
     Write(write::Plan),
+    /// GET of a stream.
+    ReadStream(media::Read),
+    /// A stream to be written, whole.
+    WriteStream(media::Write),
 }
 
 /// What has been done, and is still to be told.
@@ -47,7 +52,11 @@ impl Plan {
             })),
             (_, Target::Service) => service_document(request).map(Plan::Answer),
             (_, Target::Metadata) => metadata(request).map(Plan::Answer),
+            (Method::Get | Method::Head, Target::Resource(resource)) if media::is_stream(resource) => {
+                media::Read::of(request, resource).map(Plan::ReadStream)
+            }
             (Method::Get | Method::Head, Target::Resource(resource)) => read::Plan::of(request, resource).map(Plan::Read),
+            (_, Target::Resource(_)) if media::is_upload(request) => media::Write::of(request, body).map(Plan::WriteStream),
             (_, Target::Resource(resource)) => write::Plan::of(request, resource, body).map(Plan::Write),
             (_, Target::Batch) => Err(missing("$batch is not implemented yet.")),
             (_, Target::Operation(_)) => Err(missing("Actions and functions are not implemented yet.")),
@@ -58,16 +67,16 @@ impl Plan {
     pub async fn prepare(&mut self, app: &App) -> Outcome<()> {
         match self {
             Plan::Write(plan) => plan.prepare(app).await,
-            Plan::Answer(_) | Plan::Read(_) => Ok(()),
+            _ => Ok(()),
         }
     }
 
     /// The job that it needs.
     pub fn work(&self, engine: &Engine) -> Work {
         match self {
-            Plan::Answer(_) => Work::Read(Weight::Key),
+            Plan::Answer(_) | Plan::ReadStream(_) => Work::Read(Weight::Key),
             Plan::Read(plan) => Work::Read(plan.weight(engine)),
-            Plan::Write(_) => Work::Write,
+            Plan::Write(_) | Plan::WriteStream(_) => Work::Write,
         }
     }
 
@@ -77,6 +86,8 @@ impl Plan {
             Plan::Answer(answer) => Ok(Done::Answer(answer)),
             Plan::Read(plan) => plan.run(engine, session, caller).map(Done::Answer),
             Plan::Write(plan) => plan.run(engine, session, caller).map(Done::Changed),
+            Plan::ReadStream(read) => read.run(engine, session, caller).map(Done::Answer),
+            Plan::WriteStream(write) => write.run(engine, session, caller),
         }
     }
 }

@@ -1,6 +1,5 @@
 //! GET of entities and of what is in them.
 
-use super::plan::missing;
 use super::reply::Answer;
 use super::request::Request;
 use crate::engine::{Engine, Read};
@@ -33,8 +32,8 @@ pub struct Plan {
 }
 
 /// What a leaf is to the options, and to the negotiation of formats.
-fn kinds(resource: &Resource) -> Outcome<(ResourceKind, Kind)> {
-    Ok(match (&resource.leaf, resource.collection) {
+fn kinds(resource: &Resource) -> (ResourceKind, Kind) {
+    match (&resource.leaf, resource.collection) {
         (Leaf::Entities, true) => (ResourceKind::Entities, Kind::Feed),
         (Leaf::Entities, false) => (ResourceKind::Entity, Kind::Entry),
         (Leaf::Count | Leaf::LinksCount, _) => (ResourceKind::Count, Kind::Count),
@@ -42,14 +41,15 @@ fn kinds(resource: &Resource) -> Outcome<(ResourceKind, Kind)> {
         (Leaf::Property { raw: true, ty, .. }, _) if *ty == Type::Primitive(Edm::Binary) => (ResourceKind::Media, Kind::RawBinary),
         (Leaf::Property { raw: true, .. }, _) => (ResourceKind::Media, Kind::Raw),
         (Leaf::Property { .. }, _) => (ResourceKind::Property, Kind::Value),
-        (Leaf::Media, _) => return Err(missing("Media resources are not implemented yet.")),
-    })
+        // Streams are read elsewhere.
+        (Leaf::Media, _) => (ResourceKind::Media, Kind::RawBinary),
+    }
 }
 
 impl Plan {
     /// What a request reads of `resource`.
     pub fn of(request: &Request<'_>, resource: &Resource) -> Outcome<Plan> {
-        let (resource_kind, kind) = kinds(resource)?;
+        let (resource_kind, kind) = kinds(resource);
         let schema = &request.app.engine.schema;
         let options = Options::parse(request.query)?;
         options.check(resource_kind)?;

@@ -5,6 +5,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::web::Bytes;
 
+use super::media::MediaBody;
 use crate::auth::SCHEMES;
 use crate::model::fault::{self, Fault};
 use crate::odata::accept::Choice;
@@ -39,6 +40,8 @@ pub struct Answer {
     pub allow: &'static str,
     /// The body.
     pub body: Bytes,
+    /// A stream instead of it.
+    pub media: Option<MediaBody>,
 }
 
 impl Answer {
@@ -79,8 +82,32 @@ impl Answer {
                 headers.insert(name, value);
             }
         }
-        response.map_into_boxed_body()
+        match self.media {
+            None => response.map_into_boxed_body(),
+            Some(media) => with_media(response, media),
+        }
     }
+}
+
+/// A stream as the body. What clients have uploaded is never run as a page of this origin, and goes out as it came in.
+fn with_media(mut response: HttpResponse<Bytes>, media: MediaBody) -> HttpResponse {
+    let headers = response.headers_mut();
+    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    headers.insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("sandbox; default-src 'none'"),
+    );
+    headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("identity"));
+    // What was taken in as the text of a header is one.
+    for (name, text) in [
+        (header::CONTENT_TYPE, Some(media.content_type)),
+        (header::CONTENT_RANGE, media.content_range),
+    ] {
+        if let Some(value) = text.and_then(|text| HeaderValue::try_from(text).ok()) {
+            headers.insert(name, value);
+        }
+    }
+    response.set_body(media.parts).map_into_boxed_body()
 }
 
 /// The response of a fault. A cause goes to the log under an id that the client gets too, and nowhere else.

@@ -4,8 +4,9 @@ use actix_web::HttpRequest;
 
 use super::app::App;
 use super::conditions::{Method, Prefer, preconditions};
+use super::media;
 use crate::model::fault::{self, Fault, Outcome};
-use crate::model::target::{Leaf, Preconditions, Resource, Target};
+use crate::model::target::{Leaf, Preconditions, Target};
 use crate::odata::accept::{self, Kind};
 use crate::odata::options::{Options, ResourceKind};
 use crate::odata::path;
@@ -27,6 +28,10 @@ pub struct Headers<'a> {
     pub min_version: Option<&'a str>,
     /// `X-HTTP-Method`.
     pub method: Option<&'a str>,
+    pub content_length: Option<&'a str>,
+    pub slug: Option<&'a str>,
+    pub range: Option<&'a str>,
+    pub if_range: Option<&'a str>,
 }
 
 impl<'a> Headers<'a> {
@@ -42,6 +47,10 @@ impl<'a> Headers<'a> {
             max_version: get("maxdataserviceversion")?,
             min_version: get("mindataserviceversion")?,
             method: get("x-http-method")?,
+            content_length: get("content-length")?,
+            slug: get("slug")?,
+            range: get("range")?,
+            if_range: get("if-range")?,
         })
     }
 
@@ -157,9 +166,10 @@ pub fn allowed(target: &Target) -> &'static str {
         Target::Batch => "POST",
         // Which of them is for the declaration to say; there is no behaviour yet.
         Target::Operation(_) => "GET, HEAD, POST",
-        Target::Resource(Resource { collection, leaf, .. }) => match (leaf, collection) {
+        Target::Resource(resource) => match (&resource.leaf, resource.collection) {
             (Leaf::Entities, true) | (Leaf::Links, true) => "GET, HEAD, POST",
             (Leaf::Count | Leaf::LinksCount, _) => "GET, HEAD",
+            _ if media::is_stream(resource) => "GET, HEAD, PUT",
             (Leaf::Entities | Leaf::Links | Leaf::Property { .. } | Leaf::Media, _) => ONE,
         },
     }

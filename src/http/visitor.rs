@@ -57,6 +57,16 @@ impl<'a> Visitor<'a> {
         })
     }
 
+    /// The same visitor, for a job of its own before the last one.
+    pub fn again(&self) -> Visitor<'a> {
+        Visitor {
+            app: self.app,
+            presented: self.presented,
+            tenant: self.tenant.clone(),
+            proof: self.proof.clone(),
+        }
+    }
+
     /// Runs a job on the database as this caller, after having looked in the same job that the proof still holds.
     pub async fn run<T, J>(mut self, work: Work, job: J) -> Outcome<T>
     where

@@ -35,11 +35,12 @@ pub struct Plan {
 }
 
 /// How a change is answered: known before anything changes, so that nothing can go wrong after (WR-5).
-struct Manner {
+pub struct Manner {
     prefer: Option<Prefer>,
     /// Of the body; none for an answer without one.
     choice: Option<Choice>,
-    version: Version,
+    /// `DataServiceVersion`.
+    pub version: Version,
     endpoint: usize,
     root: String,
     url: String,
@@ -134,12 +135,7 @@ impl Plan {
                 Some(engine.update(session, caller, &self.resource, &read, replace, &self.preconditions)?)
             }
         };
-        Ok(Changed {
-            manner: self.manner,
-            resource: self.resource,
-            created: self.method == Method::Post,
-            page,
-        })
+        Ok(Changed::new(self.manner, self.resource, self.method == Method::Post, page))
     }
 }
 
@@ -163,7 +159,8 @@ fn check_preconditions(request: &Request<'_>, resource: &Resource) -> Outcome<()
 }
 
 impl Manner {
-    fn of(request: &Request<'_>) -> Outcome<Manner> {
+    /// Of a request.
+    pub fn of(request: &Request<'_>) -> Outcome<Manner> {
         let is_delete = request.method == Method::Delete;
         let prefer = if is_delete { None } else { request.prefer() };
         let has_body = !is_delete && prefer.map_or(request.method == Method::Post, |prefer| prefer == Prefer::Content);
@@ -192,6 +189,16 @@ impl Manner {
 }
 
 impl Changed {
+    /// An entity of `resource` as it is now.
+    pub fn new(manner: Manner, resource: Resource, created: bool, page: Option<Page>) -> Changed {
+        Changed {
+            manner,
+            resource,
+            created,
+            page,
+        }
+    }
+
     /// The path of the entity relative to the service root, for references to it by Content-ID.
     pub fn path(&self, engine: &Engine) -> Option<String> {
         let render = self.manner.render(engine);

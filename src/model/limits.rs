@@ -23,6 +23,10 @@ macro_rules! limits {
 limits! {
     URL_BYTES = 16_384, "Longest request target: twice the 8 kB that grids' filters need (PTH-6).";
     BODY_BYTES = 4_194_304, "Longest request body of one entity.";
+    MEDIA_BYTES = 2_147_483_648, "Longest media resource or named stream; it is written and read in parts.";
+    MEDIA_PART_BYTES = 262_144, "Bytes of a media resource in one row, and so in memory for each one being read or written.";
+    MEDIA_PAUSE_SECONDS = 60, "Longest pause of a client in the middle of an upload.";
+    MEDIA_UPLOAD_HOURS = 24, "Uploads that broke off are deleted when the server starts, after this time.";
     BODY_DEPTH = 32, "Deepest nesting of objects and arrays in a request body.";
     PATH_SEGMENTS = 100, "Longest path; a navigation costs a read for each segment (PTH-6).";
     EXPRESSION_DEPTH = 100, "Deepest nesting in `$filter` and `$orderby`; everything after the parser recurses over it (FLT-75).";

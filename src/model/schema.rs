@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 pub use super::association::{Association, AssociationEnd, AssociationSet, Constraint, Join, Multiplicity, Navigation};
 use super::edm::{Edm, Value};
-pub use super::table::{Column, ColumnKind, Index, Reference, TYPE_COLUMN, Table};
+pub use super::table::{Column, ColumnKind, Index, MEDIA_COLUMN, Reference, TYPE_COLUMN, Table};
 
 /// Index into [`Schema::types`].
 pub type TypeId = usize;
@@ -191,7 +191,7 @@ pub struct Property {
     pub nullable: bool,
     /// MaxLength and the like.
     pub facets: Facets,
-    /// Its column. Empty for Edm.Stream.
+    /// Its column; of an Edm.Stream, the one that says what it holds ([`Media`](super::media::Media)).
     pub column: String,
     /// The value of a new entity whose body leaves it out.
     pub default: Option<Value>,

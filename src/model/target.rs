@@ -1,6 +1,7 @@
 //! What a request is about: the meaning of a path, of a body and of its preconditions.
 
 use super::edm::Value;
+use super::media::Media;
 use super::schema::{SetId, Type, TypeId};
 
 /// What a path means.
@@ -92,6 +93,8 @@ pub struct Body {
     pub dynamic: Vec<Dynamic>,
     /// Links to other entities (WR-16, WR-17, WR-36).
     pub links: Vec<Link>,
+    /// The media resource of a new media entity, already uploaded (WR-90).
+    pub media: Option<Media>,
 }
 
 impl Body {
@@ -102,6 +105,7 @@ impl Body {
             values,
             dynamic: Vec::new(),
             links: Vec::new(),
+            media: None,
         }
     }
 }

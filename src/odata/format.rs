@@ -26,7 +26,7 @@ use crate::model::edm::{Cell, Edm};
 use crate::model::media::Media;
 use crate::model::page::{Expanded, Page};
 use crate::model::query::Expand;
-use crate::model::schema::{EntityType, Navigation, Operation, Property, Schema, SetId, Type, TypeId};
+use crate::model::schema::{EntityType, MEDIA_COLUMN, Navigation, Operation, Property, Schema, SetId, Type, TypeId};
 
 pub use super::context::{Context, LinksContext};
 
@@ -255,18 +255,28 @@ impl<'a> Entity<'a> {
 
     /// The media resource of a media entity; none if it was never written.
     pub fn media(&self) -> Option<Media> {
-        None
+        let hidden = &self.page.layout.hidden;
+        let (_, cell) = hidden.iter().find(|(name, _)| name == MEDIA_COLUMN)?;
+        media_of(self.page.rows.cell(self.row, *cell))
     }
 
     /// What a named stream holds; none if it was never written.
-    pub fn stream(&self, _property: &Property) -> Option<Media> {
-        None
+    pub fn stream(&self, property: &Property) -> Option<Media> {
+        let index = self.entity_type().property(&property.name)?;
+        media_of(self.cell(index))
     }
 
     /// Its ETag, if the type has one (WR-65).
     pub fn etag(&self) -> Option<String> {
         let tag = || etag::etag(self.render.schema, self.ty, |property| self.cell(property));
         self.entity_type().has_etag().then(tag)
+    }
+}
+
+fn media_of(cell: Cell<'_>) -> Option<Media> {
+    match cell {
+        Cell::Text(text) => Media::parse(text),
+        _ => None,
     }
 }
 

@@ -6,6 +6,7 @@ use super::format::{Entity, Feed, Inline, Metadata, Render, Sink};
 use super::geojson;
 use super::json_tree::{self, Json};
 use crate::model::edm::{Cell, Edm};
+use crate::model::media::Media;
 use crate::model::schema::{Navigation, Operation, Property, Schema, Type, TypeId};
 use crate::model::text;
 
@@ -93,6 +94,16 @@ impl<'a> JsonLight<'a> {
         }
     }
 
+    /// What nobody can compute of a stream: its type and ETag (JL-20).
+    fn media(&mut self, prefix: &str, media: &Media) {
+        if self.render.level != Metadata::None {
+            self.annotation(prefix, "odata.mediaContentType");
+            write_string(&media.content_type, &mut self.out);
+            self.annotation(prefix, "odata.mediaETag");
+            write_string(&media.etag(), &mut self.out);
+        }
+    }
+
     /// `<name>@odata.<what>` with the URL of something below the entity.
     fn link_below(&mut self, entity: &Entity<'_>, name: &str, what: &str) {
         if self.full() && entity.set().is_some() {
@@ -177,6 +188,9 @@ impl Sink for JsonLight<'_> {
         if self.full() {
             self.edit_links(entity);
         }
+        if let Some(media) = entity.media() {
+            self.media("", &media);
+        }
     }
 
     fn end_entity(&mut self, _entity: &Entity<'_>) {
@@ -190,6 +204,9 @@ impl Sink for JsonLight<'_> {
     fn stream(&mut self, entity: &Entity<'_>, property: &Property) {
         self.link_below(entity, &property.name, "@odata.mediaEditLink");
         self.link_below(entity, &property.name, "@odata.mediaReadLink");
+        if let Some(media) = entity.stream(property) {
+            self.media(&format!("{}@", property.name), &media);
+        }
     }
 
     fn operation(&mut self, _entity: &Entity<'_>, _operation: &Operation) {}

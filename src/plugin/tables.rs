@@ -1,7 +1,9 @@
 //! Tables, columns, indexes and enforced references.
 
 use crate::model::edm::{Edm, Value};
-use crate::model::schema::{Column, ColumnKind, Index, Property, Reference, Schema, TYPE_COLUMN, Table, TableId, Type, TypeId};
+use crate::model::schema::{
+    Column, ColumnKind, Index, MEDIA_COLUMN, Property, Reference, Schema, TYPE_COLUMN, Table, TableId, Type, TypeId,
+};
 
 use super::build::Build;
 use super::names::snake;
@@ -184,9 +186,7 @@ fn columns(schema: &Schema, family: &[TypeId]) -> Vec<Column> {
     let mut found = Vec::new();
     for &ty in family {
         let entity = &schema.types[ty];
-        let own = entity.properties[entity.own_properties..]
-            .iter()
-            .filter(|property| property.is_structural());
+        let own = entity.properties[entity.own_properties..].iter();
         found.extend(own.map(|property| column(property, entity.base.is_some())));
         if entity.base.is_none() && family.len() > 1 {
             found.push(Column {
@@ -197,19 +197,29 @@ fn columns(schema: &Schema, family: &[TypeId]) -> Vec<Column> {
                 default: Some(Value::Text(entity.qualified())),
             });
         }
+        if entity.base.is_none() && family.iter().any(|&ty| schema.types[ty].has_stream) {
+            found.push(Column {
+                name: MEDIA_COLUMN.to_owned(),
+                kind: ColumnKind::Primitive(Edm::String),
+                nullable: true,
+                generated: false,
+                default: None,
+            });
+        }
     }
     found
 }
 
 fn column(property: &Property, derived: bool) -> Column {
     let kind = match property.ty {
+        Type::Primitive(Edm::Stream) => ColumnKind::Primitive(Edm::String),
         Type::Primitive(edm) => ColumnKind::Primitive(edm),
         _ => ColumnKind::Json,
     };
     Column {
         name: property.column.clone(),
         kind,
-        nullable: property.nullable || derived,
+        nullable: property.nullable || derived || !property.is_structural(),
         generated: property.generated,
         default: property.default.clone(),
     }

@@ -186,8 +186,7 @@ impl<'a> Build<'a> {
             } else {
                 said.name.clone()
             };
-            let is_stream = matches!(said.ty.it.as_str(), "Stream" | "Edm.Stream");
-            let column = if is_stream { String::new() } else { columns.take(&wanted) };
+            let column = columns.take(&wanted);
             at.insert(said.name.clone(), properties.len());
             properties.push(self.property(&owner, said, column));
         }

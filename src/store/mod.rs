@@ -11,6 +11,7 @@ mod db;
 mod dialect;
 mod expression;
 mod fault;
+pub mod media;
 mod migrate;
 mod postgres;
 mod select;

@@ -1,0 +1,2 @@
+DROP TABLE odonata_media_part;
+DROP TABLE odonata_media;
