@@ -299,12 +299,12 @@ fn columns_are_unique_where_case_does_not_count() {
     let a = ty(&schema, "A");
     assert_eq!(a.properties[0].column, "id");
     assert!(a.properties[1].column.starts_with("ID_"), "{}", a.properties[1].column);
-    assert_eq!(a.properties[2].column, "");
+    assert_eq!(a.properties[2].column, "Photo");
     assert_eq!(a.properties[3].default, Some(Value::Boolean(true)));
     let mut guid = vec![0; 16];
     guid[15] = 1;
     assert_eq!(a.properties[4].default, Some(Value::Bytes(guid)));
-    assert_eq!(table(&schema, "t_as").columns[3].kind, ColumnKind::Primitive(Edm::Guid));
+    assert_eq!(table(&schema, "t_as").columns[4].kind, ColumnKind::Primitive(Edm::Guid));
 }
 
 #[test]
