@@ -27,6 +27,11 @@ limits! {
     MEDIA_PART_BYTES = 262_144, "Bytes of a media resource in one row, and so in memory for each one being read or written.";
     MEDIA_PAUSE_SECONDS = 60, "Longest pause of a client in the middle of an upload.";
     MEDIA_UPLOAD_HOURS = 24, "Uploads that broke off are deleted when the server starts, after this time.";
+    BATCH_BYTES = 16_777_216, "Longest `$batch` body: all its parts are read before the first is carried out.";
+    BATCH_PARTS = 2_000, "Most parts of a batch, and most requests in it, those of change sets counted too (BCH-21).";
+    BATCH_HEADERS = 64, "Most headers of a part of a batch, and most of the request in it.";
+    BATCH_LINE_BYTES = 65_536, "Longest request line or header in a batch: URLs too long for HTTP are sent there (PTH-6).";
+    BATCH_BOUNDARY_BYTES = 70, "Longest boundary, as RFC 2046 has it.";
     BODY_DEPTH = 32, "Deepest nesting of objects and arrays in a request body.";
     PATH_SEGMENTS = 100, "Longest path; a navigation costs a read for each segment (PTH-6).";
     EXPRESSION_DEPTH = 100, "Deepest nesting in `$filter` and `$orderby`; everything after the parser recurses over it (FLT-75).";

@@ -298,7 +298,7 @@ fn q(text: &str) -> Outcome<u32> {
 }
 
 /// Splits at `separator` outside of quotes.
-fn split(text: &str, separator: char) -> Vec<&str> {
+pub(super) fn split(text: &str, separator: char) -> Vec<&str> {
     let mut is_quoted = false;
     text.split(|c| {
         is_quoted ^= c == '"';

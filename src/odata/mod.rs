@@ -4,6 +4,7 @@
 //! Invariant: knows nothing of databases and of HTTP beyond the texts of headers. Reading order: the URL, the formats, `$metadata`.
 
 pub mod accept;
+pub mod batch;
 pub mod bind;
 pub mod canonical;
 pub mod context;
