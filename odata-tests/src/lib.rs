@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`client`] | a small blocking HTTP/1.1 client |
 //! | [`server`] | the binary: found or built, started, killed; its command line |
+//! | [`multipart`] | answers to `$batch`, as a client reads them |
 //! | [`postgres`] | a PostgreSQL of our own, or a given one |
 //! | [`database`] | a fresh database for each test, on both systems |
 //! | [`fixture`] | plugin folders and rows that a case file starts from |
@@ -22,6 +23,7 @@ pub mod damage;
 pub mod database;
 pub mod fixture;
 pub mod matching;
+pub mod multipart;
 pub mod postgres;
 pub mod random;
 pub mod runner;
