@@ -4,7 +4,7 @@
 use super::accept::BodyFormat;
 use super::json_read::JsonLightReader;
 use super::path;
-use super::references::ContentIds;
+use super::references::{ContentIds, relative};
 use crate::model::edm::Value;
 use crate::model::fault::{self, Fault, Outcome};
 use crate::model::schema::{Property, Schema, TypeId};
@@ -34,34 +34,15 @@ impl Reading<'_> {
             let shown: String = url.chars().take(100).collect();
             Fault::new(&fault::BAD_REFERENCE, format!("The link '{shown}' {why}."))
         };
-        let expanded = self.ids.expand(url)?;
-        let path = below(self.root, &expanded).ok_or_else(|| bad("leads out of this service"))?;
-        let path = path.split(['?', '#']).next().unwrap_or_default();
+        let below = relative(self.root, url).map_err(|_| bad("leads out of this service"))?;
+        let expanded = self.ids.expand(below)?;
+        let path = expanded.split(['?', '#']).next().unwrap_or_default();
         match path::parse(self.schema, self.endpoint, path) {
             Ok(Target::Resource(resource)) if !resource.collection && resource.leaf == Leaf::Entities => Ok(resource),
             Ok(_) => Err(bad("does not lead to one entity")),
             Err(fault) => Err(bad(&format!("is not understood: {}", fault.message.trim_end_matches('.')))),
         }
     }
-}
-
-/// What follows the service root in a URL; none if it is not below it.
-fn below<'u>(root: &str, url: &'u str) -> Option<&'u str> {
-    let path_of = |url: &str| -> Option<usize> {
-        let host = url.find("://")? + 3;
-        Some(url[host..].find('/').map_or(url.len(), |slash| host + slash))
-    };
-    let is_absolute = url.split(['/', '?', '(', '\'']).next().is_some_and(|first| first.ends_with(':'));
-    let path = match (is_absolute, path_of(url)) {
-        (true, Some(path)) => &url[path..],
-        (true, None) => return None,
-        (false, _) if url.starts_with("//") => return None,
-        (false, _) => url,
-    };
-    if !path.starts_with('/') {
-        return Some(path);
-    }
-    path.strip_prefix(&root[path_of(root)?..])
 }
 
 /// A format of bodies.
@@ -94,7 +75,8 @@ mod tests {
     #[test]
     fn references() {
         let schema = shop();
-        let ids = ContentIds::default();
+        let mut ids = ContentIds::default();
+        ids.add("1".into(), "Products(1)".into());
         let reading = Reading {
             schema: &schema,
             endpoint: 0,
@@ -106,6 +88,8 @@ mod tests {
             "/api/Shop/Products(1)",
             "http://host/api/Shop/Products(1)",
             "https://other:99/api/Shop/Products(1)?x=1",
+            "$1",
+            "http://host/api/Shop/$1",
         ] {
             assert_eq!(reading.reference(url).unwrap().set, set_id(&schema, "Products"), "{url}");
         }
@@ -122,5 +106,6 @@ mod tests {
         ] {
             assert_eq!(reading.reference(url).unwrap_err().kind.code, "bad_reference", "{url}");
         }
+        assert_eq!(reading.reference("$2").unwrap_err().kind.status, 400);
     }
 }
