@@ -3,7 +3,7 @@
 use crate::model::edm::Edm;
 use crate::model::page::Layout;
 use crate::model::query::Shape;
-use crate::model::schema::{ColumnKind, EntityType, Join, MEDIA_COLUMN, Schema, TypeId};
+use crate::model::schema::{ColumnKind, DYNAMIC_COLUMN, EntityType, Join, MEDIA_COLUMN, Schema, TypeId};
 use crate::store::Output;
 
 /// Outputs of a statement and what they mean.
@@ -33,6 +33,9 @@ impl Columns {
         }
         if entity.family.iter().any(|&member| schema.types[member].has_stream) {
             columns.hidden(schema, ty, MEDIA_COLUMN);
+        }
+        if entity.family.iter().any(|&member| schema.types[member].is_open) {
+            columns.hidden(schema, ty, DYNAMIC_COLUMN);
         }
         for expand in &shape.expand {
             if let Some(Join::Near { columns: names }) = &schema.types[expand.ty].navigations[expand.navigation].join {

@@ -5,12 +5,14 @@ use crate::model::caller::Caller;
 use crate::model::clock::Ticks;
 use crate::model::edm::{Cell, Edm, Value};
 use crate::model::fault::{self, Fault, Outcome};
+use crate::model::limits::DYNAMIC_PROPERTIES;
 use crate::model::page::{Layout, Page, Rows};
 use crate::model::query::Shape;
-use crate::model::schema::{EntityType, MEDIA_COLUMN, Property, SetId, TYPE_COLUMN, Type, TypeId};
-use crate::model::target::Body;
+use crate::model::schema::{DYNAMIC_COLUMN, EntityType, MEDIA_COLUMN, Property, SetId, TYPE_COLUMN, Type, TypeId};
+use crate::model::target::{Body, Dynamic};
 use crate::model::text;
-use crate::odata::canonical;
+use crate::odata::literal::identifier;
+use crate::odata::{canonical, dynamic};
 
 /// Names of the frame's columns that the server writes.
 mod frame {
@@ -28,6 +30,8 @@ pub(super) struct Entity {
     pub values: Vec<Value>,
     /// Of a media entity: its media resource, as its column has it.
     pub media: Value,
+    /// Of an open type: what it does not declare, as its column has it.
+    pub dynamic: Value,
 }
 
 impl Entity {
@@ -72,6 +76,7 @@ impl Engine {
             ty: body.ty,
             values,
             media,
+            dynamic: self.dynamic(entity, body.dynamic)?,
         };
         // A key that is the tenant is the client's to choose; everywhere else the row belongs to the tenant acted in.
         if let Some(tenant) = entity.tenant.filter(|tenant| !entity.key.contains(tenant)) {
@@ -126,17 +131,49 @@ impl Engine {
                 None => {}
             }
         }
+        let kept = match (&current.dynamic, replace) {
+            (Value::Text(text), false) => dynamic::read(&self.schema, text),
+            _ => Vec::new(),
+        };
+        changed.dynamic = self.dynamic(entity, dynamic::merge(kept, body.dynamic))?;
         Ok(changed)
+    }
+
+    /// The column of an open type's undeclared properties (OPN-3).
+    fn dynamic(&self, entity: &EntityType, properties: Vec<Dynamic>) -> Outcome<Value> {
+        if properties.len() > DYNAMIC_PROPERTIES {
+            let message = format!("An entity has at most {DYNAMIC_PROPERTIES} properties that its type does not declare.");
+            return Err(Fault::new(&fault::TOO_LARGE, message));
+        }
+        for property in &properties {
+            let is_declared = entity.property(&property.name).is_some() || entity.navigation(&property.name).is_some();
+            if !entity.is_open || is_declared {
+                let message = format!("The type {} has no property `{}`.", entity.qualified(), property.name);
+                return Err(Fault::new(&fault::UNKNOWN_PROPERTY, message).of(&property.name));
+            }
+            let is_name = identifier(&property.name).is_ok_and(|(rest, _)| rest.is_empty());
+            let is_value = match &property.ty {
+                Type::Primitive(edm) => *edm != Edm::Stream,
+                Type::Complex(_) => true,
+                Type::Collection(_) | Type::Entity(_) => false,
+            };
+            if !is_name || !is_value {
+                let message = "A property that its type does not declare has an identifier for a name, and a primitive or complex value.";
+                return Err(Fault::new(&fault::BAD_VALUE, message).of(&property.name));
+            }
+        }
+        Ok(dynamic::write(&self.schema, &properties).map_or(Value::Null, Value::Text))
     }
 
     /// An entity as a page of one row, all properties shown.
     pub(super) fn page_of(&self, set: Option<SetId>, entity: &Entity) -> Page {
         let ty = &self.schema.types[entity.ty];
-        let mut rows = Rows::new(ty.properties.len() + 1);
+        let mut rows = Rows::new(ty.properties.len() + 2);
         for (property, value) in ty.properties.iter().zip(&entity.values) {
             rows.push(if property.write_only { Cell::Null } else { value.cell() });
         }
         rows.push(entity.media.cell());
+        rows.push(entity.dynamic.cell());
         let cells = ty
             .properties
             .iter()
@@ -150,7 +187,10 @@ impl Engine {
             layout: Layout {
                 type_cell: None,
                 types: vec![(entity.ty, cells)],
-                hidden: vec![(MEDIA_COLUMN.to_owned(), ty.properties.len())],
+                hidden: vec![
+                    (MEDIA_COLUMN.to_owned(), ty.properties.len()),
+                    (DYNAMIC_COLUMN.to_owned(), ty.properties.len() + 1),
+                ],
             },
             count: None,
             next: None,
@@ -167,8 +207,10 @@ impl Engine {
         columns.retain(|(name, value)| {
             !(value.is_null() && ty.properties.iter().any(|property| property.generated && property.column == *name))
         });
-        if !entity.media.is_null() {
-            columns.push((MEDIA_COLUMN, entity.media.clone()));
+        for (name, value) in [(MEDIA_COLUMN, &entity.media), (DYNAMIC_COLUMN, &entity.dynamic)] {
+            if !value.is_null() {
+                columns.push((name, value.clone()));
+            }
         }
         if ty.in_hierarchy(&self.schema) {
             columns.push((TYPE_COLUMN, Value::Text(ty.qualified())));

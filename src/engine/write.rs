@@ -11,7 +11,7 @@ use crate::model::expr::Source;
 use crate::model::fault::{self, Fault, Outcome};
 use crate::model::page::Page;
 use crate::model::query::Shape;
-use crate::model::schema::{Join, MEDIA_COLUMN, Navigation, TypeId};
+use crate::model::schema::{DYNAMIC_COLUMN, Join, MEDIA_COLUMN, Navigation, TypeId};
 use crate::model::target::{Body, Preconditions, Resource};
 use crate::odata::etag::etag;
 use crate::store::{Delete, Insert, Restriction, Select, Session, Update};
@@ -121,6 +121,9 @@ impl Engine {
                 columns.push((property.column.as_str(), changed.values[index].clone()));
             }
         }
+        if current.dynamic != changed.dynamic {
+            columns.push((DYNAMIC_COLUMN, changed.dynamic.clone()));
+        }
         columns
     }
 
@@ -160,6 +163,7 @@ impl Engine {
                 ty: place.ty,
                 values: Vec::new(),
                 media: Value::Null,
+                dynamic: Value::Null,
             },
         );
         (page.rows, page.layout) = (rows, columns.layout);
@@ -169,10 +173,14 @@ impl Engine {
             let hidden = || super::layout::cell_of(&self.schema, &page.layout, column);
             cell.or_else(hidden).map_or(Value::Null, |cell| page.rows.cell(0, cell).to_value())
         };
-        let media = super::layout::cell_of(&self.schema, &page.layout, MEDIA_COLUMN);
+        let hidden = |name: &str| {
+            let cell = super::layout::cell_of(&self.schema, &page.layout, name);
+            cell.map_or(Value::Null, |cell| page.rows.cell(0, cell).to_value())
+        };
         Ok(Entity {
             ty: *ty,
-            media: media.map_or(Value::Null, |cell| page.rows.cell(0, cell).to_value()),
+            media: hidden(MEDIA_COLUMN),
+            dynamic: hidden(DYNAMIC_COLUMN),
             values: cells.iter().enumerate().map(value).collect(),
         })
     }

@@ -41,6 +41,8 @@ fn kinds(resource: &Resource) -> (ResourceKind, Kind) {
         (Leaf::Property { raw: true, ty, .. }, _) if *ty == Type::Primitive(Edm::Binary) => (ResourceKind::Media, Kind::RawBinary),
         (Leaf::Property { raw: true, .. }, _) => (ResourceKind::Media, Kind::Raw),
         (Leaf::Property { .. }, _) => (ResourceKind::Property, Kind::Value),
+        (Leaf::Dynamic { raw: true, .. }, _) => (ResourceKind::Media, Kind::Raw),
+        (Leaf::Dynamic { raw: false, .. }, _) => (ResourceKind::Property, Kind::Value),
         // Streams are read elsewhere.
         (Leaf::Media, _) => (ResourceKind::Media, Kind::RawBinary),
     }
@@ -150,6 +152,15 @@ impl Plan {
                 match raw {
                     true => raw_value(ty, cell)?,
                     false => format::property(render, self.choice.format, name, ty, cell),
+                }
+            }
+            Leaf::Dynamic { name, raw } => {
+                // What is not there is null, and a name that no entity has is not told apart from it (OPN-2).
+                let found = entity.dynamic().into_iter().find(|property| property.name == *name);
+                let property = found.ok_or_else(Fault::not_found)?;
+                match raw {
+                    true => raw_value(&property.ty, property.value.cell())?,
+                    false => format::property(render, self.choice.format, name, &property.ty, property.value.cell()),
                 }
             }
             _ => format::entity(render, self.choice.format, page, 0, &self.context(page)),

@@ -169,6 +169,7 @@ pub fn allowed(target: &Target) -> &'static str {
         Target::Resource(resource) => match (&resource.leaf, resource.collection) {
             (Leaf::Entities, true) | (Leaf::Links, true) => "GET, HEAD, POST",
             (Leaf::Count | Leaf::LinksCount, _) => "GET, HEAD",
+            (Leaf::Dynamic { .. }, _) => "GET, HEAD",
             _ if media::is_stream(resource) => "GET, HEAD, PUT",
             (Leaf::Entities | Leaf::Links | Leaf::Property { .. } | Leaf::Media, _) => ONE,
         },

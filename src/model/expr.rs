@@ -33,6 +33,15 @@ pub enum Expr {
         /// The member's type; none when it is itself complex (only null tests are possible).
         edm: Option<Edm>,
     },
+    /// A property that an open type does not declare, where it is of the type `edm`, or a number where `edm` is one.
+    Dynamic {
+        /// Index into the sources.
+        source: usize,
+        /// The property.
+        name: String,
+        /// What it is to be; none when only whether it is there counts.
+        edm: Option<Edm>,
+    },
     /// Whether an entity at the end of a navigation is there at all: `Category ne null`. True when it is.
     Exists {
         /// Index into the sources.
@@ -166,7 +175,7 @@ impl Expr {
             Expr::Literal(edm, _) | Expr::Item { edm, .. } | Expr::Cast(_, edm) => Some(*edm),
             Expr::Null => None,
             Expr::Column { ty, property, .. } => schema.types[*ty].properties[*property].ty.primitive(),
-            Expr::Member { edm, .. } => *edm,
+            Expr::Member { edm, .. } | Expr::Dynamic { edm, .. } => *edm,
             Expr::Call(function, _) => Some(function.result),
             Expr::Negate(inner) => inner.edm(schema),
             Expr::Binary { op, edm, .. } if op.is_arithmetic() => Some(*edm),

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 pub use super::association::{Association, AssociationEnd, AssociationSet, Constraint, Join, Multiplicity, Navigation};
 use super::edm::{Edm, Value};
-pub use super::table::{Column, ColumnKind, Index, MEDIA_COLUMN, Reference, TYPE_COLUMN, Table};
+pub use super::table::{Column, ColumnKind, DYNAMIC_COLUMN, Index, MEDIA_COLUMN, Reference, TYPE_COLUMN, Table};
 
 /// Index into [`Schema::types`].
 pub type TypeId = usize;

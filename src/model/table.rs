@@ -69,5 +69,8 @@ pub struct Reference {
 /// Name of the column that says which type a row of a hierarchy is; its content is the qualified type name.
 pub const TYPE_COLUMN: &str = "odata_type";
 
+/// Name of the column with the properties that an open type does not declare.
+pub const DYNAMIC_COLUMN: &str = "odata_dynamic";
+
 /// Name of the column that says what a media entity's media resource is ([`Media`](super::media::Media)).
 pub const MEDIA_COLUMN: &str = "odata_media";

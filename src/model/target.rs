@@ -78,6 +78,13 @@ pub enum Leaf {
         /// The raw value (`/$value`).
         raw: bool,
     },
+    /// A property that the open type does not declare.
+    Dynamic {
+        /// Its name.
+        name: String,
+        /// The raw value (`/$value`).
+        raw: bool,
+    },
     /// `/$value` of an entity: its media resource.
     Media,
 }

@@ -12,10 +12,12 @@
 
 mod call;
 mod compare;
+mod dynamic;
 mod path;
 #[cfg(test)]
 mod tests;
 
+use self::dynamic::Undeclared;
 use super::filter::{Item, Node, Syntax};
 use super::literal::{Literal, natural, to_value};
 use crate::model::edm::{Class, Edm, Value};
@@ -55,7 +57,9 @@ enum Variable {
 enum Operand<'n> {
     /// The literal.
     Null,
-    /// An undeclared property of an open type: none are kept, so it is null (FLT-25).
+    /// An undeclared property of an open type.
+    Undeclared(Undeclared),
+    /// What cannot be known, such as a member of an undeclared property: null (FLT-25).
     Absent,
     /// Of a primitive type.
     Value(Bound<'n>),
@@ -141,6 +145,7 @@ impl<'s> Binder<'s> {
             match operand {
                 // Every row has the same place in an order by a constant; PostgreSQL refuses most of them.
                 Operand::Absent => {}
+                Operand::Undeclared(property) => Self::undeclared_order(&property, item.descending, &mut order),
                 Operand::Value(Bound {
                     expr: Expr::Literal(..) | Expr::Null,
                     edm,
@@ -224,6 +229,7 @@ impl<'s> Binder<'s> {
     fn describe(&self, operand: &Operand<'_>) -> String {
         match operand {
             Operand::Null | Operand::Absent => "null".to_owned(),
+            Operand::Undeclared(property) => format!("the undeclared property {}", property.name),
             Operand::Value(bound) => bound.edm.to_string(),
             Operand::Complex(_, id) => format!("the complex type {}", self.schema.complex[*id].qualified()),
             Operand::Entity(entity) => format!("the entity type {}", self.schema.types[entity.ty].qualified()),

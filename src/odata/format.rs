@@ -16,6 +16,7 @@
 //! let etag = Entity::of(&render, &page, 0).etag();              // `ETag`, if the type has one
 //! ```
 
+use super::dynamic;
 use super::etag;
 use super::json::JsonLight;
 use super::select;
@@ -26,7 +27,8 @@ use crate::model::edm::{Cell, Edm};
 use crate::model::media::Media;
 use crate::model::page::{Expanded, Page};
 use crate::model::query::Expand;
-use crate::model::schema::{EntityType, MEDIA_COLUMN, Navigation, Operation, Property, Schema, SetId, Type, TypeId};
+use crate::model::schema::{DYNAMIC_COLUMN, EntityType, MEDIA_COLUMN, Navigation, Operation, Property, Schema, SetId, Type, TypeId};
+use crate::model::target::Dynamic;
 
 pub use super::context::{Context, LinksContext};
 
@@ -266,6 +268,16 @@ impl<'a> Entity<'a> {
         media_of(self.cell(index))
     }
 
+    /// What its open type does not declare.
+    pub fn dynamic(&self) -> Vec<Dynamic> {
+        let hidden = &self.page.layout.hidden;
+        let column = hidden.iter().find(|(name, _)| name == DYNAMIC_COLUMN);
+        match column.map(|(_, cell)| self.page.rows.cell(self.row, *cell)) {
+            Some(Cell::Text(text)) if self.entity_type().is_open => dynamic::read(self.render.schema, text),
+            _ => Vec::new(),
+        }
+    }
+
     /// Its ETag, if the type has one (WR-65).
     pub fn etag(&self) -> Option<String> {
         let tag = || etag::etag(self.render.schema, self.ty, |property| self.cell(property));
@@ -390,6 +402,11 @@ impl<'a> Plan<'a> {
         }
         for &index in &plan.properties {
             sink.property(&ty.properties[index], entity.cell(index));
+        }
+        for property in entity.dynamic() {
+            if self.page.shape.shows(&property.name) {
+                sink.dynamic(&property.name, &property.ty, property.value.cell());
+            }
         }
         if !sink.inline_first() {
             self.inline(plan, &entity, sink);

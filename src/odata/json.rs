@@ -211,7 +211,16 @@ impl Sink for JsonLight<'_> {
 
     fn operation(&mut self, _entity: &Entity<'_>, _operation: &Operation) {}
 
+    /// Nobody knows its type but from the JSON itself, so that minimal metadata says it too where JSON does not (JL-20, JL-24).
     fn dynamic(&mut self, name: &str, ty: &Type, cell: Cell<'_>) {
+        if self.render.level == Metadata::Minimal && tells_type(ty, cell) {
+            self.annotation(name, "@odata.type");
+            write_string(&self.render.schema.type_name(ty), &mut self.out);
+        }
+        if let (Metadata::Minimal, Type::Complex(_), Cell::Text(json)) = (self.render.level, ty, cell) {
+            self.member(name);
+            return write_canonical(self.render.schema, ty, &parse(json), true, &mut self.out);
+        }
         self.typed_value(name, ty, cell);
     }
 

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use super::canonical;
+use super::dynamic;
 use super::geojson;
 use super::json_tree::{self, Json};
 use super::read::{Reader, Reading};
@@ -38,7 +39,7 @@ pub fn read_entity(schema: &Schema, ty: TypeId, body: &[u8]) -> Outcome<Body> {
     };
     let ty = entity_type(schema, ty, json.member("odata.type"))?;
     let of = &schema.types[ty];
-    let mut values = Vec::new();
+    let (mut values, mut undeclared) = (Vec::new(), Vec::new());
     for (name, json) in members {
         if let Some(property) = of.property(name) {
             let declared = &of.properties[property];
@@ -50,11 +51,24 @@ pub fn read_entity(schema: &Schema, ty: TypeId, body: &[u8]) -> Outcome<Body> {
             navigation(name, json)?;
         } else if let Some((navigation, "odata.bind")) = name.split_once('@') {
             return Err(bad_body("Binding to other entities is not supported yet: set the foreign key, or use $links.").of(navigation));
+        } else if !is_annotation(name) && of.is_open {
+            let type_name = match json_member(members, &format!("{name}@odata.type")) {
+                Some(Json::String(type_name)) => Some(type_name.as_ref()),
+                _ => None,
+            };
+            undeclared.push(dynamic::from_json(schema, name, type_name, json)?);
         } else if !is_annotation(name) {
             return Err(unknown(of, name));
         }
     }
-    Ok(Body::new(ty, values))
+    Ok(Body {
+        dynamic: undeclared,
+        ..Body::new(ty, values)
+    })
+}
+
+fn json_member<'j, 'a>(members: &'j [(Cow<'a, str>, Json<'a>)], name: &str) -> Option<&'j Json<'a>> {
+    members.iter().find(|(member, _)| member == name).map(|(_, json)| json)
 }
 
 /// Reads the body of a property (JL-37): `{"value":…}`, `{"odata.null":true}`, or a complex value's members.
@@ -269,14 +283,7 @@ fn is_annotation(name: &str) -> bool {
 }
 
 fn unknown(ty: &EntityType, name: &str) -> Fault {
-    let message = if ty.is_open {
-        format!(
-            "The type {} declares no property `{name}`; others are not supported yet.",
-            ty.qualified()
-        )
-    } else {
-        format!("The type {} has no property `{name}`.", ty.qualified())
-    };
+    let message = format!("The type {} has no property `{name}`.", ty.qualified());
     Fault::new(&fault::UNKNOWN_PROPERTY, message).of(name)
 }
 

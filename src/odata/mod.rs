@@ -9,6 +9,7 @@ pub mod bind;
 pub mod canonical;
 pub mod context;
 pub mod csdl;
+pub mod dynamic;
 pub mod error;
 pub mod etag;
 pub mod filter;

@@ -221,6 +221,8 @@ impl Walk<'_> {
                 self.navigate(navigation, segment)?;
             } else if let Some(operation) = self.names.operation(name, Some((self.at.ty, self.at.collection))) {
                 return Ok(Target::Operation(operation));
+            } else if ty.is_open && !name.contains('.') && !self.at.collection {
+                return self.dynamic(segment, after);
             } else if name.contains('.') {
                 return Err(segment.fault(&BAD_PATH, format!("There is no entity type or operation '{}' here.", shown(name))));
             } else {
@@ -343,6 +345,16 @@ impl Walk<'_> {
         self.at.collection = navigation.is_many();
         self.at.cast = false;
         self.key(segment)
+    }
+
+    /// A property that the open type does not declare (OPN-1).
+    fn dynamic(self, segment: &Segment, rest: &[Segment]) -> Outcome<Target> {
+        no_key(segment)?;
+        let name = segment.text.clone();
+        match rest.split_first() {
+            Some((value, rest)) if value.text == "$value" => self.end(Leaf::Dynamic { name, raw: true }, value, rest),
+            _ => self.end(Leaf::Dynamic { name, raw: false }, segment, rest),
+        }
     }
 
     /// A property, members of it, and `$value` (PTH-23…PTH-25).

@@ -2,7 +2,8 @@
 
 use crate::model::edm::{Edm, Value};
 use crate::model::schema::{
-    Column, ColumnKind, Index, MEDIA_COLUMN, Property, Reference, Schema, TYPE_COLUMN, Table, TableId, Type, TypeId,
+    Column, ColumnKind, DYNAMIC_COLUMN, EntityType, Index, MEDIA_COLUMN, Property, Reference, Schema, TYPE_COLUMN, Table, TableId, Type,
+    TypeId,
 };
 
 use super::build::Build;
@@ -197,14 +198,20 @@ fn columns(schema: &Schema, family: &[TypeId]) -> Vec<Column> {
                 default: Some(Value::Text(entity.qualified())),
             });
         }
-        if entity.base.is_none() && family.iter().any(|&ty| schema.types[ty].has_stream) {
-            found.push(Column {
-                name: MEDIA_COLUMN.to_owned(),
-                kind: ColumnKind::Primitive(Edm::String),
-                nullable: true,
-                generated: false,
-                default: None,
-            });
+        let any = |has: fn(&EntityType) -> bool| entity.base.is_none() && family.iter().any(|&ty| has(&schema.types[ty]));
+        for (is_there, name, kind) in [
+            (any(|ty| ty.has_stream), MEDIA_COLUMN, ColumnKind::Primitive(Edm::String)),
+            (any(|ty| ty.is_open), DYNAMIC_COLUMN, ColumnKind::Json),
+        ] {
+            if is_there {
+                found.push(Column {
+                    name: name.to_owned(),
+                    kind,
+                    nullable: true,
+                    generated: false,
+                    default: None,
+                });
+            }
         }
     }
     found

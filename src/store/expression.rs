@@ -6,6 +6,7 @@ use super::sql::Sql;
 use crate::model::edm::{Class, Edm, Value};
 use crate::model::expr::{Expr, Json, Op};
 use crate::model::function::Function;
+use crate::model::schema::DYNAMIC_COLUMN;
 
 /// Appends an expression in its own type.
 pub fn push(sql: &mut Sql, sources: &Sources<'_>, expr: &Expr) {
@@ -15,6 +16,7 @@ pub fn push(sql: &mut Sql, sources: &Sources<'_>, expr: &Expr) {
         Expr::Null => sql.push("NULL").done(),
         Expr::Column { source, ty, property } => sql.column(*source, &sources.schema.types[*ty].properties[*property].column).done(),
         Expr::Member { json, path, edm } => push_member(sql, sources, json, path, *edm),
+        Expr::Dynamic { source, name, edm } => push_dynamic(sql, *source, name, *edm),
         Expr::Exists { source } => sql.column(*source, sources.key_column(*source)).push(" IS NOT NULL").done(),
         Expr::Call(function, arguments) => push_call(sql, sources, function, arguments),
         Expr::Not(inner) => {
@@ -292,6 +294,58 @@ fn push_member(sql: &mut Sql, sources: &Sources<'_>, json: &Json, path: &[String
         Some(edm) => push_scalar(sql, edm, &text),
         None => text(sql),
     }
+}
+
+/// The types that a number can have in JSON; each is a member's name there.
+const NUMBERS: &[Edm] = &[
+    Edm::Int32,
+    Edm::Double,
+    Edm::Int64,
+    Edm::Decimal,
+    Edm::Single,
+    Edm::Int16,
+    Edm::Byte,
+    Edm::SByte,
+];
+
+/// Appends a property that an open type does not declare: whichever of its possible types it has.
+fn push_dynamic(sql: &mut Sql, source: usize, name: &str, edm: Option<Edm>) {
+    let column = |sql: &mut Sql, path: &[String]| match sql.dialect {
+        Dialect::Sqlite => {
+            sql.push("json_extract(").column(source, DYNAMIC_COLUMN).push(", ");
+            sql.value(Edm::String, Value::Text(sqlite_path(path))).push(")");
+        }
+        Dialect::Postgres => {
+            sql.push("(").column(source, DYNAMIC_COLUMN).push(" #>> ");
+            sql.value(Edm::String, Value::Text(postgres_path(path))).push("::text[])");
+        }
+    };
+    let Some(edm) = edm else {
+        return column(sql, &[name.to_owned()]);
+    };
+    let one = [edm];
+    let types = if edm.is_numeric() { NUMBERS } else { &one };
+    let (before, after) = match (sql.dialect, edm.class()) {
+        (Dialect::Sqlite, Class::Integer) => ("CAST(", " AS INTEGER)"),
+        (Dialect::Sqlite, Class::Float) => ("CAST(", " AS REAL)"),
+        (Dialect::Sqlite, Class::Decimal) => ("CAST(", " AS TEXT)"),
+        (Dialect::Postgres, Class::Integer) => ("trunc(", "::numeric)"),
+        (Dialect::Postgres, Class::Float) => ("", "::float8"),
+        (Dialect::Postgres, Class::Decimal) => ("", "::numeric"),
+        _ => ("", ""),
+    };
+    sql.push(before);
+    let text = |sql: &mut Sql| {
+        // SQLite's `coalesce` takes two or more.
+        sql.push("coalesce(NULL, ");
+        sql.list(types, ", ", |sql, ty| column(sql, &[name.to_owned(), ty.to_string()]));
+        sql.push(")");
+    };
+    match edm.is_numeric() {
+        true => text(sql),
+        false => push_scalar(sql, edm, &text),
+    }
+    sql.push(after);
 }
 
 fn push_json(sql: &mut Sql, sources: &Sources<'_>, json: &Json) {

@@ -36,7 +36,7 @@ impl Binder<'_> {
         let mut guards = Vec::new();
         let mut converted = Vec::with_capacity(operands.len());
         for (operand, &edm) in operands.into_iter().zip(function.arguments) {
-            let Operand::Value(mut bound) = operand else {
+            let Operand::Value(mut bound) = operand.typed(edm) else {
                 // FLT-36, FLT-64
                 return Ok(Operand::null(function.result));
             };
@@ -101,6 +101,7 @@ impl Binder<'_> {
                 }
                 self.present(&entity).unwrap_or(truth(true))
             }
+            (Operand::Undeclared(property), &Named::Primitive(edm)) => there(property.expr(Some(edm))),
             (Operand::Value(bound), &Named::Primitive(edm)) if edm == bound.edm => {
                 let guards = bound.guards.iter();
                 guards.rfold(there(bound.expr), |expr, guard| logic(Op::And, guard.expr(), expr))
@@ -121,6 +122,7 @@ impl Binder<'_> {
         match (subject, named) {
             (Operand::Entity(entity), Named::Entity(_)) => self.cast(entity, name, at).map(Operand::Entity),
             (Operand::Null | Operand::Absent, &Named::Primitive(edm)) => Ok(Operand::null(edm)),
+            (Operand::Undeclared(property), &Named::Primitive(edm)) if edm.class() != Class::Opaque => Ok(Operand::Value(property.of(edm))),
             (Operand::Value(bound), &Named::Primitive(edm)) if edm == bound.edm => Ok(Operand::Value(bound)),
             (Operand::Value(bound), &Named::Primitive(edm)) if edm.class() != Class::Opaque => {
                 if !is_convertible(bound.edm, edm) {
@@ -158,7 +160,7 @@ fn cost(function: &Function, operands: &[Operand<'_>]) -> Option<usize> {
         return None;
     }
     let costs = operands.iter().zip(function.arguments).map(|(operand, &edm)| match operand {
-        Operand::Null | Operand::Absent => Some(0),
+        Operand::Null | Operand::Absent | Operand::Undeclared(_) => Some(0),
         Operand::Value(bound) => distance(bound, edm),
         _ => None,
     });

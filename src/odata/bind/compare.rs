@@ -1,5 +1,6 @@
 //! Operators: promotion (FLT-40…FLT-48), null (FLT-30…FLT-36), Booleans.
 
+use super::dynamic::{compared, settled};
 use super::{Binder, Bound, Entity, Guard, Operand, logic, not, truth};
 use crate::model::edm::{Class, Edm};
 use crate::model::expr::{Expr, Op};
@@ -9,6 +10,7 @@ use crate::odata::literal::{Literal, to_value};
 
 impl Binder<'_> {
     pub(super) fn binary<'n>(&mut self, at: usize, op: Op, left: Operand<'n>, right: Operand<'n>) -> Outcome<Operand<'n>> {
+        let (left, right) = settled(op, left, right);
         if op.is_comparison() {
             self.compare(at, op, left, right).map(Operand::boolean)
         } else if op.is_arithmetic() {
@@ -22,7 +24,7 @@ impl Binder<'_> {
 
     /// A Boolean expression, or a null in place of one (FLT-14, FLT-34).
     pub(super) fn predicate(&self, at: usize, operand: Operand<'_>) -> Outcome<Expr> {
-        match operand {
+        match operand.typed(Edm::Boolean) {
             Operand::Null | Operand::Absent => Ok(Expr::Null),
             Operand::Value(bound) if bound.edm == Edm::Boolean => Ok(guarded(bound.expr, &bound.guards)),
             other => {
@@ -34,7 +36,7 @@ impl Binder<'_> {
 
     /// `not`: null for null, except that a property that is null counts as false (FLT-33).
     pub(super) fn not<'n>(&self, at: usize, operand: Operand<'n>) -> Outcome<Operand<'n>> {
-        match operand {
+        match operand.typed(Edm::Boolean) {
             Operand::Value(bound) if bound.edm == Edm::Boolean && is_property(&bound.expr) => {
                 let negated = not(bound.expr.clone());
                 let negated = if self.is_required(&bound.expr) {
@@ -63,8 +65,9 @@ impl Binder<'_> {
             (Operand::Null, Operand::Null) => Ok(truth(op == Op::Eq)),
             (Operand::Absent, Operand::Null) | (Operand::Null, Operand::Absent) => Ok(truth(op == Op::Eq)),
             (Operand::Absent, _) | (_, Operand::Absent) => Ok(Expr::Null),
+            (Operand::Undeclared(left), Operand::Undeclared(right)) => Ok(compared(op, &left, &right)),
             (Operand::Null, operand) | (operand, Operand::Null) => {
-                if !is_equality && !matches!(operand, Operand::Value(_)) {
+                if !is_equality && !matches!(operand, Operand::Value(_) | Operand::Undeclared(_)) {
                     return Err(self.incomparable(at, op, &operand, &Operand::Null));
                 }
                 let is_null = self.is_null(at, operand)?;
@@ -103,8 +106,9 @@ impl Binder<'_> {
     }
 
     /// `eq null` (FLT-22, FLT-30); a guard that does not hold makes it true (FLT-21).
-    fn is_null(&self, at: usize, operand: Operand<'_>) -> Outcome<Expr> {
+    pub(super) fn is_null(&self, at: usize, operand: Operand<'_>) -> Outcome<Expr> {
         Ok(match operand {
+            Operand::Undeclared(property) => or_outside(Expr::IsNull(Box::new(property.expr(None))), &property.guards),
             Operand::Null | Operand::Absent => truth(true),
             Operand::Value(bound) => or_outside(Expr::IsNull(Box::new(bound.expr)), &bound.guards),
             Operand::Complex(mut place, _) => {
@@ -159,7 +163,7 @@ impl Binder<'_> {
     }
 
     pub(super) fn negate<'n>(&self, at: usize, operand: Operand<'n>) -> Outcome<Operand<'n>> {
-        match operand {
+        match operand.typed(Edm::Double) {
             Operand::Null | Operand::Absent => Ok(Operand::Null),
             Operand::Value(bound) if bound.edm.is_numeric() => {
                 let edm = widened(bound.edm);
@@ -188,7 +192,10 @@ fn or_outside(expr: Expr, guards: &[Guard]) -> Expr {
 }
 
 fn is_property(expr: &Expr) -> bool {
-    matches!(expr, Expr::Column { .. } | Expr::Member { .. } | Expr::Item { .. })
+    matches!(
+        expr,
+        Expr::Column { .. } | Expr::Member { .. } | Expr::Dynamic { .. } | Expr::Item { .. }
+    )
 }
 
 /// The type of arithmetic on one operand: nothing is smaller than Int32 (FLT-48).

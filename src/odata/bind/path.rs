@@ -1,5 +1,6 @@
 //! Paths and lambdas (FLT-20…FLT-25, FLT-70…FLT-74).
 
+use super::dynamic::Undeclared;
 use super::{Binder, Bound, Entity, Guard, Operand, Place, Scope, Variable, logic, not};
 use crate::model::edm::Edm;
 use crate::model::expr::{Expr, Json, Op, Source};
@@ -72,7 +73,7 @@ impl Binder<'_> {
                 let message = format!("`{}` follows a collection: it takes `any` or `all`", segment.name);
                 Err(self.fault(segment.at, message))
             }
-            Operand::Absent => Ok(Operand::Absent),
+            Operand::Absent | Operand::Undeclared(_) => Ok(Operand::Absent),
             Operand::Null | Operand::Value(_) => {
                 let what = self.describe(&operand);
                 Err(self.fault(segment.at, format!("`{}` cannot follow {what}", segment.name)))
@@ -119,7 +120,11 @@ impl Binder<'_> {
         // What is write-only must not be found out by asking (`Property::write_only`).
         let Some(property) = ty.property(segment.name).filter(|&index| !ty.properties[index].write_only) else {
             if ty.is_open {
-                return Ok(Operand::Absent);
+                return Ok(Operand::Undeclared(Undeclared {
+                    source: entity.source,
+                    name: segment.name.to_owned(),
+                    guards: self.guards(&entity),
+                }));
             }
             let message = format!("`{}` has no property `{}`", ty.qualified(), segment.name);
             return Err(self.fault(segment.at, message).of(segment.name));

@@ -88,9 +88,18 @@ fn paths() {
     check(
         "Bag",
         &[
-            ("Color eq 'red'", "null"),
-            ("Color eq null", "true"),
-            ("Color add 1 eq 2", "(eq:Int32 null Int32:2)"),
+            ("Color eq 'red'", "(eq:String 0?Color:String String:'red')"),
+            ("Color eq null", "(null? 0?Color:*)"),
+            ("Color add 1 eq 2", "(eq:Double (add:Double 0?Color:Double Double:1) Double:2)"),
+            ("Color ge 2.5m", "(ge:Decimal 0?Color:Decimal Decimal:'2.5')"),
+            ("Color", "0?Color:Boolean"),
+            (
+                "Color eq Other",
+                "(or (eq:Double 0?Color:Double 0?Other:Double) (eq:String 0?Color:String 0?Other:String))",
+            ),
+            ("startswith(Color, 'r')", "(startswith[String] 0?Color:String String:'r')"),
+            ("isof(Color, 'Edm.Int32')", "(not (null? 0?Color:Int32))"),
+            ("Color/Inside eq 1", "null"),
         ],
     );
 }

@@ -30,6 +30,7 @@ impl Sketch<'_> {
             Expr::Null => "null".to_owned(),
             Expr::Column { source, ty, property } => format!("{source}.{}", self.0.types[*ty].properties[*property].name),
             Expr::Member { json, path, edm } => format!("{}{}", self.json(json, path), if edm.is_none() { "/*" } else { "" }),
+            Expr::Dynamic { source, name, edm } => format!("{source}?{name}:{}", edm.map_or("*", Edm::name)),
             Expr::Exists { source } => format!("(exists {source})"),
             Expr::Call(function, arguments) => {
                 let arguments: Vec<String> = arguments.iter().map(|argument| format!(" {}", self.of(argument))).collect();
