@@ -11,6 +11,7 @@
 //! | [`case`] | the format of case files |
 //! | [`matching`] | expected against actual |
 //! | [`runner`] | runs case files |
+//! | [`programs`] | runs client programs |
 //! | [`damage`] | random damage to texts |
 //! | [`random`] | a seeded generator, so that every failure can be repeated |
 //! | [`semantics`] | random expressions, and what they mean |
@@ -25,6 +26,7 @@ pub mod fixture;
 pub mod matching;
 pub mod multipart;
 pub mod postgres;
+pub mod programs;
 pub mod random;
 pub mod runner;
 pub mod semantics;
