@@ -2,6 +2,7 @@
 //!
 //! | module | duty |
 //! |---|---|
+//! | [`browser`] | a headless browser with a page of another origin |
 //! | [`client`] | a small blocking HTTP/1.1 client |
 //! | [`server`] | the binary: found or built, started, killed; its command line |
 //! | [`multipart`] | answers to `$batch`, as a client reads them |
@@ -18,6 +19,7 @@
 //! | [`vectors`] | what other implementations expect |
 //! | [`xml`] | a document as a tree |
 
+pub mod browser;
 pub mod case;
 pub mod client;
 pub mod damage;

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::browser::Origin;
+use crate::client::encode_all;
 use crate::server::{ADMIN_PASSWORD, Server};
 
 /// Longest run of a program.
@@ -60,6 +62,13 @@ impl Program {
         command.env("NO_PROXY", "127.0.0.1,localhost");
         let (is_fine, printed) = printed(&mut command);
         self.compare(is_fine, &printed)
+    }
+
+    /// Opens it as a page of another origin; the error is the page's text.
+    pub fn open(&self, server: &Server, origin: &Origin) -> Result<(), String> {
+        let root = encode_all(&format!("{}/api/Trade/", server.base()));
+        let page = format!("/clients/{}?root={root}&user=admin&password={ADMIN_PASSWORD}", self.file);
+        self.compare(true, &origin.open(&page)?)
     }
 
     /// Compares what was printed; the error is the text.

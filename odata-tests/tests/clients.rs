@@ -4,8 +4,10 @@
 
 use std::process::Command;
 
+use odata_tests::browser::{self, Origin};
 use odata_tests::database::System;
 use odata_tests::fixture::Fixture;
+use odata_tests::here;
 use odata_tests::programs::{Program, installed, is_there};
 use odata_tests::server::Server;
 
@@ -99,6 +101,22 @@ const PYTHON: &[Program] = &[Program {
     formats: &[],
 }];
 
+/// Pages of another origin.
+const PAGES: &[Program] = &[
+    Program {
+        file: "browser/datajs.html",
+        once: &["service document", "metadata"],
+        each: DATAJS,
+        formats: &["json", "atom"],
+    },
+    Program {
+        file: "browser/datajs-openui5.html",
+        once: &["service document", "metadata"],
+        each: DATAJS,
+        formats: &["json", "atom"],
+    },
+];
+
 /// What the server does not speak yet, of what the stories need.
 fn missing(server: &Server) -> Vec<&'static str> {
     let mut missing = Vec::new();
@@ -112,26 +130,30 @@ fn missing(server: &Server) -> Vec<&'static str> {
     if reply.is_ok_and(|reply| reply.status == 501) {
         missing.push("$batch");
     }
+    let headers = [("Origin", "http://x.example"), ("Access-Control-Request-Method", "MERGE")];
+    let reply = server.anonymous().send("OPTIONS", "/api/Trade/", &headers, None);
+    if !reply.is_ok_and(|reply| reply.status < 300) {
+        missing.push("CORS");
+    }
     missing
 }
 
-fn run(system: System, programs: &[Program]) {
+fn run(system: System, programs: &[Program], settings: &[(&str, &str)], run: impl Fn(&Program, &Server) -> Result<(), String>) {
     if !system.is_there() {
         return;
     }
     let wanted = std::env::var("CLIENTS").unwrap_or_default();
-    let folder = installed();
     let fixture = Fixture::prepare(&["trade".to_owned()], &[], system).expect("the fixture can be prepared");
     let fixture = fixture.expect("nothing is missing");
     let mut failures = Vec::new();
     for program in programs.iter().filter(|program| program.file.contains(&wanted)) {
-        let site = fixture.serve(SETTINGS).expect("the server starts");
+        let site = fixture.serve(settings).expect("the server starts");
         let missing = missing(&site.server);
         if !missing.is_empty() {
             println!("skipped: {} waits for {}", program.file, missing.join(", "));
             continue;
         }
-        match program.run(&site.server, &folder) {
+        match run(program, &site.server) {
             Ok(()) => println!("{}: {} passed", system.name(), program.file),
             Err(printed) => failures.push(format!("{}: {printed}{}", system.name(), site.server.log())),
         }
@@ -152,30 +174,56 @@ fn python() -> bool {
     is_there("Python with the packages of clients/python", &mut command)
 }
 
+fn processes(system: System, programs: &[Program]) {
+    let folder = installed();
+    run(system, programs, SETTINGS, |program, server| program.run(server, &folder));
+}
+
+fn pages(system: System) {
+    if !node() || !is_there("Chromium", browser::command().arg("--version")) {
+        return;
+    }
+    let origin = Origin::start(here().join("clients"), installed().join("node/node_modules")).expect("a port is free");
+    let name = origin.name();
+    let mut settings = SETTINGS.to_vec();
+    settings.push(("ODONATA_CORS_ORIGINS", &name));
+    run(system, PAGES, &settings, |program, server| program.open(server, &origin));
+}
+
 #[test]
 fn node_on_sqlite() {
     if node() {
-        run(System::Sqlite, NODE);
+        processes(System::Sqlite, NODE);
     }
 }
 
 #[test]
 fn node_on_postgres() {
     if node() {
-        run(System::Postgres, NODE);
+        processes(System::Postgres, NODE);
     }
 }
 
 #[test]
 fn python_on_sqlite() {
     if python() {
-        run(System::Sqlite, PYTHON);
+        processes(System::Sqlite, PYTHON);
     }
 }
 
 #[test]
 fn python_on_postgres() {
     if python() {
-        run(System::Postgres, PYTHON);
+        processes(System::Postgres, PYTHON);
     }
+}
+
+#[test]
+fn pages_on_sqlite() {
+    pages(System::Sqlite);
+}
+
+#[test]
+fn pages_on_postgres() {
+    pages(System::Postgres);
 }
