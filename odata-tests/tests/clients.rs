@@ -79,6 +79,39 @@ const NODE: &[Program] = &[
         each: &[],
         formats: &[],
     },
+    Program {
+        file: "node/breeze.js",
+        once: &[
+            "metadata",
+            "read a set",
+            "filter, order, select and count",
+            "one entity",
+            "expand",
+            "create",
+            "update",
+            "a save that fails is undone",
+            "delete",
+            "errors",
+        ],
+        each: &[],
+        formats: &[],
+    },
+    Program {
+        file: "node/light-odata.js",
+        once: &[
+            "read a set",
+            "filter, order, page and count",
+            "one entity",
+            "expand",
+            "create",
+            "update",
+            "batch",
+            "delete",
+            "errors",
+        ],
+        each: &[],
+        formats: &[],
+    },
 ];
 
 const PYTHON: &[Program] = &[Program {

@@ -1,6 +1,9 @@
 // What libraries made for browsers look for, as far as Node lacks it.
 'use strict';
 
+const fs = require('node:fs');
+const vm = require('node:vm');
+
 const { DOMImplementation, DOMParser, XMLSerializer } = require('@xmldom/xmldom');
 const XMLHttpRequest = require('xhr2');
 
@@ -19,3 +22,9 @@ Object.defineProperty(Object.getPrototypeOf(attribute), 'nodeValue', {
     this.value = value;
   },
 });
+
+/** Runs a file of a package as a page would: a plain script, whose `this` is the window. */
+module.exports.script = (path) => {
+  const file = require.resolve(path);
+  vm.runInThisContext(fs.readFileSync(file, 'utf8'), { filename: file });
+};
