@@ -53,6 +53,14 @@ pub fn all() -> &'static [Case] {
     const CASES: &[Case] = &[
         read("single key", single),
         read("page of 45", page),
+        Case {
+            by_hand: false,
+            ..read("page of 45, verbose JSON", verbose_page)
+        },
+        Case {
+            by_hand: false,
+            ..read("page of 45, Atom", atom_page)
+        },
         read("filter, orderby, top 20, inlinecount", filter),
         read("deep page by next link", deep),
         read("expand of 50 rows", expand),
@@ -72,6 +80,14 @@ fn single(draw: &mut Draw, _: &Server, rows: u64) -> Request {
 
 fn page(_: &mut Draw, _: &Server, _: u64) -> Request {
     Request::get(format!("{ROOT}Items"))
+}
+
+fn verbose_page(_: &mut Draw, _: &Server, _: u64) -> Request {
+    Request::get(format!("{ROOT}Items")).with("Accept: application/json;odata=verbose\r\n")
+}
+
+fn atom_page(_: &mut Draw, _: &Server, _: u64) -> Request {
+    Request::get(format!("{ROOT}Items")).with("Accept: application/atom+xml\r\n")
 }
 
 fn filter(draw: &mut Draw, _: &Server, rows: u64) -> Request {
@@ -100,6 +116,7 @@ fn patch(draw: &mut Draw, _: &Server, rows: u64) -> Request {
     Request {
         method: "PATCH",
         target: format!("{ROOT}Items({})", draw.below(rows) + 1),
+        headers: "",
         body: format!(r#"{{"Quantity":{}}}"#, draw.below(1_000)),
     }
 }
@@ -109,6 +126,7 @@ fn insert(_: &mut Draw, server: &Server, rows: u64) -> Request {
     Request {
         method: "POST",
         target: format!("{ROOT}Items"),
+        headers: "",
         body: fixture::item(id, rows).json(),
     }
 }

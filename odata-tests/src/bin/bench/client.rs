@@ -10,6 +10,8 @@ use crate::Outcome;
 pub struct Request {
     pub method: &'static str,
     pub target: String,
+    /// More header lines, each ending in CR LF; `Content-Type` is JSON's where there is a body and they do not name one.
+    pub headers: &'static str,
     pub body: String,
 }
 
@@ -19,8 +21,15 @@ impl Request {
         Request {
             method: "GET",
             target: target.into(),
+            headers: "",
             body: String::new(),
         }
+    }
+
+    /// The same, with more headers.
+    pub fn with(mut self, headers: &'static str) -> Request {
+        self.headers = headers;
+        self
     }
 }
 
@@ -49,13 +58,13 @@ impl Client {
     /// Sends a request and reads the whole answer: status and body. The body stays valid until the next call.
     pub fn send(&mut self, request: &Request) -> Outcome<(u16, &[u8])> {
         self.out.clear();
-        write!(self.out, "{} {} HTTP/1.1\r\n{}", request.method, request.target, self.head)?;
+        let (head, more) = (&self.head, request.headers);
+        write!(self.out, "{} {} HTTP/1.1\r\n{head}{more}", request.method, request.target)?;
         if !request.body.is_empty() {
-            write!(
-                self.out,
-                "Content-Type: application/json\r\nContent-Length: {}\r\n",
-                request.body.len()
-            )?;
+            if !request.headers.contains("Content-Type") {
+                write!(self.out, "Content-Type: application/json\r\n")?;
+            }
+            write!(self.out, "Content-Length: {}\r\n", request.body.len())?;
         }
         self.out.extend_from_slice(b"\r\n");
         self.out.extend_from_slice(request.body.as_bytes());

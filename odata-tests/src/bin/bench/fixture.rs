@@ -59,6 +59,16 @@ multiplicity = "1"
 partner = "Parts"
 "#;
 
+const FILE: &str = r#"entity = "File"
+set = "Files"
+key = ["Id"]
+has_stream = true
+
+[properties]
+Id   = { type = "Int32", generated = true }
+Name = { type = "String", max = 80, nullable = true }
+"#;
+
 /// Entities on a page of `Parts`, as the schema above says.
 pub const PART_PAGE: usize = 50;
 
@@ -148,6 +158,7 @@ pub fn write(folder: &Path, rows: u64) -> Outcome<()> {
         ("schema/endpoint.toml", ENDPOINT),
         ("schema/item.toml", ITEM),
         ("schema/part.toml", PART),
+        ("schema/file.toml", FILE),
     ] {
         fs::write(plugin.join(name), text)?;
     }

@@ -4,6 +4,7 @@
 //! standard error. Everything happens in one temporary folder and on the loopback interface. The two programs that Odonata
 //! is compared with are this same binary, started as a child with a hidden subcommand; see `rivals.rs`.
 
+mod bulk;
 mod cases;
 mod client;
 mod cluster;
@@ -53,6 +54,14 @@ fn run(options: &Options) -> Outcome<()> {
     let contenders = start_all(options, &folder, &binary, &mut report)?;
     if options.takes("walk") {
         report.walk = Some(measure::walk(&contenders[2], options.rows)?);
+    }
+    for server in &contenders[2..] {
+        if options.takes("batch") {
+            report.note(bulk::batch(server, options.rows)?);
+        }
+        if options.takes("stream") {
+            report.note(bulk::stream(server)?);
+        }
     }
     for case in cases::all().iter().filter(|case| options.takes(case.name)) {
         report.add(case, measure::compare(case, &contenders, options)?);
