@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use toml::de::{DeTable, DeValue};
 
+use crate::http::{Network, Origins, split_url};
 use crate::model::limits::PAGE_SIZE_MAX;
 
 /// One row of [`SETTINGS`].
@@ -36,6 +37,12 @@ pub struct Settings {
     pub plugins: PathBuf,
     /// Where clients reach the server, without a slash at the end; none is what each request says.
     pub public_url: Option<String>,
+    /// Proxies whose headers say where clients reach the server.
+    pub trusted_proxies: Vec<Network>,
+    /// Pages of other origins that may call.
+    pub cors_origins: Origins,
+    /// Answers are compressed for clients that take that.
+    pub compression: bool,
     /// The first administrator's password.
     pub admin_password: Option<String>,
     /// Entities on a page.
@@ -101,10 +108,45 @@ pub const SETTINGS: &[Setting] = &[
         help: "Where clients reach the server; without it, links follow each request's Host header",
         set: |settings, text| {
             let text = text.trim_end_matches('/');
-            let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
-            let fit = host.is_some_and(|host| !host.is_empty() && !host.contains(['?', '#', ' ', '"', '<', '>']));
             settings.public_url = Some(text.to_owned());
-            fit.then_some(()).ok_or("is an http:// or https:// address".to_owned())
+            split_url(text).map(drop).ok_or("is an http:// or https:// address".to_owned())
+        },
+    },
+    Setting {
+        key: "trusted_proxies",
+        option: "trusted-proxies",
+        value: "NETWORKS",
+        default: "",
+        help: "Addresses of proxies, like 10.0.0.0/8,::1, that are believed when they say by X-Forwarded-Proto, -Host, -Port and \
+            -Prefix, or Forwarded, where clients reach the server",
+        set: |settings, text| {
+            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            let networks: Option<Vec<Network>> = items.map(Network::read).collect();
+            settings.trusted_proxies = networks.ok_or("is a list of addresses and networks, like 10.0.0.0/8".to_owned())?;
+            Ok(())
+        },
+    },
+    Setting {
+        key: "cors_origins",
+        option: "cors-origins",
+        value: "ORIGINS",
+        default: "",
+        help: "Web pages of other origins that may call, like https://app.example.org,http://localhost:3000; * is all, but for \
+            them browsers do not add cookies and log-ins by themselves",
+        set: |settings, text| {
+            settings.cors_origins = Origins::read(text)?;
+            Ok(())
+        },
+    },
+    Setting {
+        key: "compression",
+        option: "compression",
+        value: "true|false",
+        default: "true",
+        help: "Compress answers with gzip for clients that take it",
+        set: |settings, text| {
+            settings.compression = text.parse().map_err(|_| "is true or false".to_owned())?;
+            Ok(())
         },
     },
     Setting {
@@ -229,6 +271,9 @@ impl Settings {
             database: String::new(),
             plugins: PathBuf::new(),
             public_url: None,
+            trusted_proxies: Vec::new(),
+            cors_origins: Origins::default(),
+            compression: false,
             admin_password: None,
             page_size: 0,
             tenant_headers: Vec::new(),
@@ -338,6 +383,20 @@ mod tests {
             ),
             ("", &[("ODONATA_WORKERS", "x")], &[], "ODONATA_WORKERS: is a number"),
             ("", &[], &[("public_url", "ftp://x")], "--public-url: is an http"),
+            ("", &[], &[("public_url", "http://a/b c")], "--public-url: is an http"),
+            (
+                "",
+                &[],
+                &[("trusted_proxies", "proxy")],
+                "--trusted-proxies: is a list of addresses",
+            ),
+            ("", &[], &[("compression", "gzip")], "--compression: is true or false"),
+            (
+                "cors_origins = [\"https://a\", \"null\"]",
+                &[],
+                &[],
+                "odonata.toml:1: cors_origins: is a list of origins like https://app.example.org, or *; not null",
+            ),
             ("", &[], &[("listen", "8080")], "--listen: is an address"),
             (
                 "default_format = \"atom\"",

@@ -1,4 +1,4 @@
-//! A small blocking HTTP/1.1 client: any method, any target, bodies by length or in chunks, connections kept.
+//! A small blocking HTTP/1.1 client: any method, any target, bodies by length or in chunks, connections kept, answers unpacked.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -15,7 +15,7 @@ pub struct Reply {
     pub status: u16,
     /// Names as sent, and values.
     pub headers: Vec<(String, String)>,
-    /// The body, without its transfer coding.
+    /// The body, without its transfer coding, and unpacked.
     pub body: Vec<u8>,
 }
 
@@ -188,6 +188,10 @@ fn read_reply(stream: &mut BufReader<TcpStream>, method: &str) -> io::Result<(Re
                 stream.read_to_end(&mut reply.body)?;
                 keep = false;
             }
+        }
+        if reply.header("Content-Encoding") == Some("gzip") && !reply.body.is_empty() {
+            let packed = std::mem::take(&mut reply.body);
+            flate2::read::GzDecoder::new(packed.as_slice()).read_to_end(&mut reply.body)?;
         }
         return Ok((reply, keep));
     }

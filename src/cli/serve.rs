@@ -10,7 +10,11 @@ pub fn run(settings: &Settings) -> Result<(), String> {
     let config = http::Config {
         listen: settings.listen.clone(),
         public_url: settings.public_url.clone(),
+        trusted_proxies: settings.trusted_proxies.clone(),
+        cors_origins: settings.cors_origins.clone(),
+        compression: settings.compression,
         tenant_headers: settings.tenant_headers.clone(),
+        token_header: settings.token_header.clone(),
         workers: settings.workers,
         require_if_match: settings.require_if_match,
     };

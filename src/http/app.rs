@@ -10,12 +10,15 @@ use actix_web::web::{Bytes, Data, Payload, route};
 use actix_web::{App as ActixApp, HttpRequest, HttpResponse, HttpServer};
 
 use super::conditions::Method;
-use super::entity;
+use super::cors::{METHODS, Origins};
+use super::finish::Finish;
 use super::health::{self, Metrics};
 use super::media;
+use super::origin::{Network, split_url};
 use super::reply::{self, Answer};
 use super::request;
 use super::visitor::Visitor;
+use super::{document, entity};
 use crate::auth::Auth;
 use crate::engine::Engine;
 use crate::model::fault::{Fault, Outcome};
@@ -32,14 +35,22 @@ const BLOCKING_THREADS: usize = 16;
 const WRITER_SECONDS: u64 = 2;
 
 /// How to serve.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Config {
     /// Address and port.
     pub listen: String,
     /// Where clients reach the server, without a slash at the end.
     pub public_url: Option<String>,
+    /// Proxies whose word on that counts.
+    pub trusted_proxies: Vec<Network>,
+    /// Pages of other origins that may call.
+    pub cors_origins: Origins,
+    /// Answers are compressed for clients that take that.
+    pub compression: bool,
     /// Names of the tenant header.
     pub tenant_headers: Vec<String>,
+    /// Name of the token header.
+    pub token_header: String,
     /// Threads that serve requests.
     pub workers: usize,
     /// Changes of entities with an ETag need `If-Match` (WR-67).
@@ -56,9 +67,31 @@ pub struct App {
     pub db: Db,
     /// Who is calling.
     pub auth: Auth,
-    /// `$metadata` of each endpoint, and its version.
-    pub metadata: Vec<(Bytes, Version)>,
+    /// `$metadata` of each endpoint.
+    pub metadata: Vec<Metadata>,
     metrics: Metrics,
+    finish: Finish,
+}
+
+/// `$metadata` of an endpoint, which is the same for everybody as long as the server runs.
+pub struct Metadata {
+    /// The document.
+    pub body: Bytes,
+    /// Its tag.
+    pub etag: String,
+    /// The version that it needs.
+    pub version: Version,
+}
+
+impl Metadata {
+    fn of(schema: &Schema, endpoint: usize) -> Metadata {
+        let body: Bytes = metadata::write(schema, endpoint).into();
+        Metadata {
+            etag: document::tag(&body),
+            version: version(schema, endpoint),
+            body,
+        }
+    }
 }
 
 /// Where a path leads.
@@ -73,6 +106,17 @@ enum Place<'a> {
 }
 
 impl<'a> Place<'a> {
+    /// A path may come with the prefix of `public_url`, or, from a proxy, without it (HTP-8).
+    fn find(schema: &Schema, public_url: Option<&str>, path: &'a str) -> Place<'a> {
+        let place = Place::of(schema, path);
+        if place != Place::Nowhere {
+            return place;
+        }
+        let prefix = public_url.and_then(split_url).map_or("", |(_, prefix)| prefix);
+        let below = path.strip_prefix(prefix).filter(|below| below.is_empty() || below.starts_with('/'));
+        below.map_or(Place::Nowhere, |below| Place::of(schema, below))
+    }
+
     fn of(schema: &Schema, path: &'a str) -> Place<'a> {
         let path = path.trim_start_matches('/');
         match path.trim_end_matches('/') {
@@ -107,9 +151,8 @@ pub fn serve(config: Config, engine: Arc<Engine>, db: Db, ready: impl FnOnce(Soc
 
 async fn run(config: Config, engine: Arc<Engine>, db: Db, ready: impl FnOnce(SocketAddr)) -> Result<(), String> {
     let auth = Auth::new(engine.clone(), db.clone()).map_err(|fault| fault.to_string())?;
-    let documents = 0..engine.schema.endpoints.len();
-    let metadata = documents.map(|endpoint| (metadata::write(&engine.schema, endpoint).into(), version(&engine.schema, endpoint)));
-    let metadata = metadata.collect();
+    let endpoints = 0..engine.schema.endpoints.len();
+    let metadata = endpoints.map(|endpoint| Metadata::of(&engine.schema, endpoint)).collect();
     let metrics = Metrics::new().map_err(|fault| fault.to_string())?;
     let app = Data::new(App {
         config: config.clone(),
@@ -118,6 +161,7 @@ async fn run(config: Config, engine: Arc<Engine>, db: Db, ready: impl FnOnce(Soc
         auth,
         metadata,
         metrics,
+        finish: Finish::new(&config),
     });
     media::clean_up(&app).await.map_err(|fault| fault.to_string())?;
     let server = HttpServer::new(move || ActixApp::new().app_data(app.clone()).default_service(route().to(answer)))
@@ -169,21 +213,28 @@ async fn told_to_stop() {
 /// Every request comes here.
 async fn answer(request: HttpRequest, payload: Payload, app: Data<App>) -> HttpResponse {
     let running = app.metrics.begin();
-    let place = Place::of(&app.engine.schema, request.uri().path());
+    let place = Place::find(&app.engine.schema, app.config.public_url.as_deref(), request.uri().path());
     let label = place.label(&app.engine.schema);
-    let response = match guarded(lead(&app, &request, payload, place)).await {
-        Ok(answer) => answer.into_response(),
-        Err(fault) => {
-            let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
-            let format = request::format_option(request.query_string());
-            reply::of_fault(&fault, accept::for_error(format.as_deref(), accept))
-        }
+    let response = match app.finish.cors.preflight(&request) {
+        Some(response) => response,
+        None => match guarded(lead(&app, &request, payload, place)).await {
+            Ok(answer) => answer.into_response(),
+            Err(fault) => {
+                let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
+                let format = request::format_option(request.query_string());
+                reply::of_fault(&fault, accept::for_error(format.as_deref(), accept))
+            }
+        },
     };
+    let response = app.finish.apply(&request, response).await;
     running.answered(Method::label(request.method().as_str()), response.status().as_u16(), label);
     response
 }
 
 async fn lead(app: &App, request: &HttpRequest, payload: Payload, place: Place<'_>) -> Outcome<Answer> {
+    if request.method() == actix_web::http::Method::OPTIONS && is_anonymous(app, request) {
+        return Ok(options());
+    }
     match place {
         Place::Health => health::health(&app.db).await,
         Place::Metrics => {
@@ -196,6 +247,21 @@ async fn lead(app: &App, request: &HttpRequest, payload: Payload, place: Place<'
         }
         Place::Endpoint(endpoint, rest) => entity::answer(app, request, payload, endpoint, rest).await,
         Place::Nowhere => Visitor::enter(app, request).await?.refuse(Fault::not_found()).await,
+    }
+}
+
+/// Whether a request has no credentials, be they right or wrong.
+fn is_anonymous(app: &App, request: &HttpRequest) -> bool {
+    let headers = request.headers();
+    !headers.contains_key(header::AUTHORIZATION) && !headers.contains_key(app.config.token_header.as_str())
+}
+
+/// OPTIONS of somebody unknown: the same for every path, so that it says nothing about what there is. Who has credentials is
+/// told what the resource takes.
+fn options() -> Answer {
+    Answer {
+        allow: METHODS,
+        ..Answer::of(204)
     }
 }
 
@@ -262,6 +328,19 @@ mod tests {
             ("*", Place::Nowhere),
         ] {
             assert_eq!(Place::of(&schema, path), expected, "{path}");
+        }
+        let url = Some("https://h:1/V3/(S(id))/api");
+        for (path, expected) in [
+            ("/api/Core/Users(1)", Place::Endpoint(0, "Users(1)")),
+            ("/V3/(S(id))/api/api/Core/Users(1)", Place::Endpoint(0, "Users(1)")),
+            ("/V3/(S(id))/api/api/Core", Place::Endpoint(0, "")),
+            ("/V3/(S(id))/api/api", Place::Index),
+            ("/V3/(S(id))/api/health", Place::Health),
+            ("/V3/(S(id))/api", Place::Index),
+            ("/V3/(S(id))/apiapi/Core", Place::Nowhere),
+            ("/V3/api/Core", Place::Nowhere),
+        ] {
+            assert_eq!(Place::find(&schema, url, path), expected, "HTP-8 {path}");
         }
     }
 

@@ -1,18 +1,16 @@
 //! One OData request of a connection, from its start to its finish.
 
-use std::net::SocketAddr;
-
 use actix_web::HttpRequest;
-use actix_web::http::header;
 use actix_web::web::{Bytes, Payload};
 
 use super::app::App;
+use super::body;
 use super::conditions::Method;
 use super::media;
 use super::origin::origin;
 use super::plan::Plan;
 use super::reply::Answer;
-use super::request::{Headers, Line, Request, header_text};
+use super::request::{Headers, Line, Request};
 use super::visitor::Visitor;
 use crate::model::fault::{self, Fault, Outcome};
 use crate::model::limits::{BODY_BYTES, URL_BYTES};
@@ -39,7 +37,7 @@ pub async fn answer(app: &App, http: &HttpRequest, payload: Payload, endpoint: u
 
 async fn plan(request: &Request<'_>, http: &HttpRequest, payload: Payload) -> Outcome<Plan> {
     let body = match request.method {
-        Method::Post | Method::Put | Method::Patch => read_body(http, payload, BODY_BYTES).await?,
+        Method::Post | Method::Put | Method::Patch => body::read(http.headers(), payload, BODY_BYTES).await?,
         _ => Bytes::new(),
     };
     let mut plan = Plan::of(request, body)?;
@@ -53,9 +51,7 @@ fn understand<'a>(app: &'a App, http: &'a HttpRequest, endpoint: usize, path: &'
     if uri.path_and_query().is_some_and(|target| target.as_str().len() > URL_BYTES) {
         return Err(Fault::new(&fault::URL_TOO_LONG, format!("A URL has at most {URL_BYTES} bytes.")));
     }
-    let host = uri.authority().map(|authority| authority.as_str()).or(header_text(http, "host")?);
-    let local: SocketAddr = http.app_config().local_addr();
-    let origin = origin(app.config.public_url.as_deref(), host, local)?;
+    let origin = origin(&app.config, http)?;
     let line = Line {
         method: http.method().as_str(),
         path,
@@ -63,24 +59,4 @@ fn understand<'a>(app: &'a App, http: &'a HttpRequest, endpoint: usize, path: &'
     };
     let root = format!("{origin}/api/{}/", app.engine.schema.endpoints[endpoint].name);
     Request::new(app, endpoint, root, line, Headers::of(http)?)
-}
-
-/// The whole body, at most `limit` bytes.
-async fn read_body(http: &HttpRequest, payload: Payload, limit: usize) -> Outcome<Bytes> {
-    let too_large = || Fault::new(&fault::BODY_TOO_LARGE, format!("A body has at most {limit} bytes."));
-    let headers = http.headers();
-    if headers
-        .get(header::CONTENT_ENCODING)
-        .is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
-    {
-        return Err(Fault::new(&fault::MEDIA_TYPE, "A body is sent without Content-Encoding."));
-    }
-    let announced = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > limit) {
-        return Err(too_large());
-    }
-    let body = payload.to_bytes_limited(limit).await.map_err(|_| too_large())?;
-    body.map_err(|_| Fault::new(&fault::BAD_BODY, "The body ends before it is complete."))
 }

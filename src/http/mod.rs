@@ -3,8 +3,13 @@
 //! Invariant: the only module that names actix; nothing below it sees a header or a status line.
 
 mod app;
+mod body;
+mod compression;
 mod conditions;
+mod cors;
+mod document;
 mod entity;
+mod finish;
 mod health;
 mod media;
 mod origin;
@@ -16,3 +21,5 @@ mod visitor;
 mod write;
 
 pub use app::{Config, serve};
+pub use cors::Origins;
+pub use origin::{Network, split_url};

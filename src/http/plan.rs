@@ -4,6 +4,7 @@ use actix_web::web::Bytes;
 
 use super::app::App;
 use super::conditions::Method;
+use super::document;
 use super::media;
 use super::read;
 use super::reply::Answer;
@@ -14,10 +15,9 @@ use crate::engine::Engine;
 use crate::model::caller::Caller;
 use crate::model::fault::{self, Fault, Outcome};
 use crate::model::target::Target;
-use crate::odata::accept::{Choice, Kind};
+use crate::odata::accept::Kind;
 use crate::odata::format::Render;
 use crate::odata::service;
-use crate::odata::version::Version;
 use crate::store::{Session, Weight};
 
 /// A request, understood as far as that goes without the database.
@@ -115,20 +115,18 @@ fn service_document(request: &Request<'_>) -> Outcome<Answer> {
         ..Render::new(&request.app.engine.schema, request.endpoint, &request.root, choice.level)
     };
     let body = service::write(&render, choice.syntax, &|_| true);
-    Ok(document(choice, version, body.into()))
+    document::answer(&request.preconditions, choice, version, document::tag(&body), body.into())
 }
 
 fn metadata(request: &Request<'_>) -> Outcome<Answer> {
-    let (body, needed) = &request.app.metadata[request.endpoint];
+    let metadata = &request.app.metadata[request.endpoint];
     let choice = request.document(Kind::Metadata)?;
-    Ok(document(choice, request.versions.answer(*needed)?, body.clone()))
-}
-
-fn document(choice: Choice, version: Version, body: Bytes) -> Answer {
-    Answer {
-        version: version.text(),
-        content_type: choice.content_type,
-        body,
-        ..Answer::of(200)
-    }
+    let version = request.versions.answer(metadata.version)?;
+    document::answer(
+        &request.preconditions,
+        choice,
+        version,
+        metadata.etag.clone(),
+        metadata.body.clone(),
+    )
 }

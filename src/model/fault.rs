@@ -40,6 +40,7 @@ faults! {
     NOT_FOUND        = 404 "not_found", "There is no such resource for this caller.";
     METHOD           = 405 "method_not_allowed", "The resource does not take this method.";
     NOT_ACCEPTABLE   = 406 "not_acceptable", "None of the formats that the client accepts is one of this resource's.";
+    BODY_TIMEOUT     = 408 "body_timeout", "The body does not arrive in time.";
     CONFLICT         = 409 "conflict", "A key or unique value is taken already.";
     REFERENCED       = 409 "referenced", "Other entities refer to this one.";
     PRECONDITION     = 412 "precondition_failed", "The entity is not in the state that `If-Match` or `If-None-Match` names.";

@@ -33,7 +33,9 @@ limits! {
     BATCH_HEADERS = 64, "Most headers of a part of a batch, and most of the request in it.";
     BATCH_LINE_BYTES = 65_536, "Longest request line or header in a batch: URLs too long for HTTP are sent there (PTH-6).";
     BATCH_BOUNDARY_BYTES = 70, "Longest boundary, as RFC 2046 has it.";
+    BODY_SECONDS = 120, "Longest time that a request body may take to arrive; past it the answer is 408. Its head has five seconds.";
     BODY_DEPTH = 32, "Deepest nesting of objects and arrays in a request body.";
+    PREFIX_BYTES = 1_024, "Longest prefix of URLs that a proxy may name: it stands in every link of an answer.";
     PATH_SEGMENTS = 100, "Longest path; a navigation costs a read for each segment (PTH-6).";
     EXPRESSION_DEPTH = 100, "Deepest nesting in `$filter` and `$orderby`; everything after the parser recurses over it (FLT-75).";
     EXPRESSION_NODES = 500, "Largest expression: a flat chain of `and` is a deep tree for the database (FLT-75).";

@@ -1,0 +1,205 @@
+//! Pages of other origins: which may call, and what their browsers have to be told (HTP-2, HTP-3).
+
+use actix_web::http::Method;
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse};
+
+use super::origin::{default_port, is_host};
+use super::reply::Answer;
+
+/// All methods. MERGE has to be named like the others.
+pub const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, MERGE, DELETE, OPTIONS";
+/// Headers that a page may send, besides those that settings name: OData's, and what datajs, OpenUI5 and their like add.
+const REQUEST_HEADERS: &str = "authorization, content-type, accept, dataserviceversion, maxdataserviceversion, mindataserviceversion, \
+    if-match, if-none-match, range, if-range, prefer, x-http-method, x-requested-with, x-csrf-token, sap-cancel-on-close, sap-contextid-accept, slug";
+/// Headers that a page may read. Without the version some clients guess how to read the body.
+const RESPONSE_HEADERS: &str = "DataServiceVersion, OData-Version, ETag, Location, DataServiceId, Preference-Applied, Allow, Retry-After, \
+    X-Request-Id, Content-Range, Accept-Ranges, Content-Disposition";
+/// Seconds that a browser may remember a preflight's answer: the longest that Chromium takes.
+const MAX_AGE: &str = "7200";
+
+/// Who may call.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origins {
+    is_open: bool,
+    listed: Vec<String>,
+}
+
+impl Origins {
+    /// Reads the setting: origins with commas between, or `*`; empty is none.
+    ///
+    /// # Errors
+    /// The item that is neither.
+    pub fn read(text: &str) -> Result<Origins, String> {
+        let mut origins = Origins::default();
+        for item in text.split(',').map(str::trim).filter(|item| !item.is_empty()) {
+            match normal(item) {
+                _ if item == "*" => origins.is_open = true,
+                Some(origin) => origins.listed.push(origin),
+                None => return Err(format!("is a list of origins like https://app.example.org, or *; not {item}")),
+            }
+        }
+        Ok(origins)
+    }
+}
+
+/// An origin as browsers send it: in lower case, without the scheme's own port.
+fn normal(text: &str) -> Option<String> {
+    let text = text.trim_end_matches('/').to_ascii_lowercase();
+    let (scheme, host) = text.split_once("://")?;
+    let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    let own = format!(":{}", default_port(scheme));
+    let host = match scheme {
+        "http" | "https" => host.strip_suffix(&own).unwrap_or(host),
+        _ => host,
+    };
+    (is_scheme && is_host(host)).then(|| format!("{scheme}://{host}"))
+}
+
+/// What browsers are told.
+#[derive(Debug)]
+pub struct Cors {
+    origins: Origins,
+    request_headers: HeaderValue,
+}
+
+impl Cors {
+    /// `further` are names of headers that a page may send.
+    pub fn new(origins: Origins, further: &[String]) -> Cors {
+        let names: Vec<String> = further.iter().map(|name| name.to_ascii_lowercase()).collect();
+        let all = format!("{REQUEST_HEADERS}, {}", names.join(", "));
+        let request_headers = HeaderValue::try_from(all).unwrap_or(HeaderValue::from_static(REQUEST_HEADERS));
+        Cors { origins, request_headers }
+    }
+
+    /// Whether answers differ by `Origin`.
+    pub fn is_on(&self) -> bool {
+        self.origins != Origins::default()
+    }
+
+    /// `Access-Control-Allow-Origin` for the request's origin, and whether its browser may add credentials of its own. Those are
+    /// only for origins that somebody wrote down.
+    fn allowed(&self, request: &HttpRequest) -> Option<(HeaderValue, bool)> {
+        let origin = request.headers().get(header::ORIGIN)?;
+        let is_listed = |listed: &String| listed.as_bytes() == origin.as_bytes();
+        if self.origins.listed.iter().any(is_listed) {
+            return Some((origin.clone(), true));
+        }
+        self.origins.is_open.then(|| (HeaderValue::from_static("*"), false))
+    }
+
+    /// The answer to a preflight from an origin that may call: the same for every path, and so without credentials.
+    pub fn preflight(&self, request: &HttpRequest) -> Option<HttpResponse> {
+        let asks = request.method() == Method::OPTIONS && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+        if !asks || self.allowed(request).is_none() {
+            return None;
+        }
+        let mut response = Answer::of(204).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(METHODS));
+        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, self.request_headers.clone());
+        headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static(MAX_AGE));
+        Some(response)
+    }
+
+    /// What any answer to an origin that may call needs, so that the page sees it: errors too.
+    pub fn mark(&self, request: &HttpRequest, headers: &mut HeaderMap) {
+        const TRUE: HeaderValue = HeaderValue::from_static("true");
+        const CREDENTIALS: HeaderName = header::ACCESS_CONTROL_ALLOW_CREDENTIALS;
+        let Some((origin, with_credentials)) = self.allowed(request) else {
+            return;
+        };
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(RESPONSE_HEADERS));
+        if with_credentials {
+            headers.insert(CREDENTIALS, TRUE);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::test::TestRequest;
+
+    #[test]
+    fn origins_are_read() {
+        for (text, open, listed) in [
+            ("", false, &[][..]),
+            ("*", true, &[]),
+            ("https://a.example, HTTP://B:8080/", false, &["https://a.example", "http://b:8080"]),
+            (
+                "https://a:443,http://b:80,http://c:443",
+                false,
+                &["https://a", "http://b", "http://c:443"],
+            ),
+            ("*,app://localhost", true, &["app://localhost"]),
+            ("http://[::1]:3000", false, &["http://[::1]:3000"]),
+        ] {
+            let listed = listed.iter().map(|origin| (*origin).to_owned()).collect();
+            assert_eq!(Origins::read(text), Ok(Origins { is_open: open, listed }), "{text}");
+        }
+        for text in ["null", "a.example", "https://", "https://a/b", "https://*.a", "https://a@b", "://a"] {
+            assert!(Origins::read(text).is_err(), "{text}");
+        }
+    }
+
+    /// `Access-Control-Allow-Origin` and `-Credentials`.
+    fn marked(origins: &str, origin: &str) -> (Option<String>, bool) {
+        let cors = Cors::new(Origins::read(origins).unwrap(), &[]);
+        let mut request = TestRequest::get();
+        if !origin.is_empty() {
+            request = request.insert_header(("Origin", origin));
+        }
+        let mut headers = HeaderMap::new();
+        cors.mark(&request.to_http_request(), &mut headers);
+        let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap().to_owned());
+        assert_eq!(
+            text("access-control-allow-origin").is_some(),
+            text("access-control-expose-headers").is_some()
+        );
+        (
+            text("access-control-allow-origin"),
+            text("access-control-allow-credentials").is_some(),
+        )
+    }
+
+    #[test]
+    fn only_listed_origins_may_add_credentials() {
+        for (origins, origin, expected) in [
+            ("", "https://a", (None, false)),
+            ("https://a", "", (None, false)),
+            ("https://a", "https://a", (Some("https://a"), true)),
+            ("https://a", "https://a.evil", (None, false)),
+            ("https://a", "http://a", (None, false)),
+            ("https://a", "null", (None, false)),
+            ("*", "https://a", (Some("*"), false)),
+            ("*", "null", (Some("*"), false)),
+            ("*,https://a", "https://a", (Some("https://a"), true)),
+        ] {
+            let expected = (expected.0.map(str::to_owned), expected.1);
+            assert_eq!(marked(origins, origin), expected, "{origins} {origin}");
+        }
+    }
+
+    #[test]
+    fn only_preflights_of_allowed_origins_are_answered() {
+        let cors = Cors::new(Origins::read("https://a").unwrap(), &["Tenant-Id".to_owned()]);
+        let asking = |origin: &'static str| {
+            let request = TestRequest::default().method(Method::OPTIONS).insert_header(("Origin", origin));
+            request.insert_header(("Access-Control-Request-Method", "MERGE"))
+        };
+        let response = cors.preflight(&asking("https://a").to_http_request()).unwrap();
+        let header = |name: &str| response.headers().get(name).unwrap().to_str().unwrap().to_owned();
+        assert_eq!(response.status().as_u16(), 204);
+        assert!(header("access-control-allow-methods").contains("MERGE"));
+        assert!(header("access-control-allow-headers").ends_with(", slug, tenant-id"));
+        assert!(cors.preflight(&asking("https://b").to_http_request()).is_none());
+        assert!(cors.preflight(&asking("https://a").method(Method::GET).to_http_request()).is_none());
+        let plain = TestRequest::default()
+            .method(Method::OPTIONS)
+            .insert_header(("Origin", "https://a"));
+        assert!(cors.preflight(&plain.to_http_request()).is_none());
+    }
+}
