@@ -13,7 +13,7 @@ use odata_tests::server::ADMIN_PASSWORD;
 use odonata::model::limits::BODY_BYTES;
 
 /// Longest wait for a server that has to answer or to close by itself.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn shop() -> Site {
     let fixture = Fixture::prepare(&["shop".to_owned()], &[], System::Sqlite)
@@ -116,11 +116,11 @@ fn who_expects_a_go_ahead_gets_it() {
 #[test]
 fn bodies_come_in_many_ways() {
     let site = shop();
-    let client = site.server.admin();
     let json = ("Content-Type", "application/json");
     let post = |headers: &[(&str, &str)], body: &[u8]| {
         let headers = [&[json], headers].concat();
-        let reply = client.send("POST", "/api/Shop/Products", &headers, Some(body));
+        // Packing takes longer than a connection is kept.
+        let reply = site.server.admin().send("POST", "/api/Shop/Products", &headers, Some(body));
         let reply = reply.expect("an answer");
         (reply.status, reply.code())
     };
@@ -150,7 +150,7 @@ fn bodies_come_in_many_ways() {
     assert_eq!(post(&[gzip], &packed(&large(BODY_BYTES))), created);
     let refused = |status: u16, code: &str| (status, code.to_owned());
     assert_eq!(post(&[gzip], &packed(&large(BODY_BYTES + 1))), refused(413, "body_too_large"));
-    assert_eq!(post(&[gzip], &packed(&vec![b' '; 200_000_000])), refused(413, "body_too_large"));
+    assert_eq!(post(&[gzip], &packed(&vec![b' '; 50_000_000])), refused(413, "body_too_large"));
     assert_eq!(post(&[gzip], product), refused(400, "bad_body"));
     let whole = packed(product);
     assert_eq!(post(&[gzip], &whole[..whole.len() - 4]), refused(400, "bad_body"));
@@ -198,7 +198,7 @@ fn slow_heads_are_cut() {
                 let began = Instant::now();
                 stream.write_all(&message).expect("it is sent");
                 let answer = rest(&stream);
-                assert!(began.elapsed() < PATIENCE - Duration::from_secs(5), "{name}: {answer}");
+                assert!(began.elapsed() < PATIENCE / 2, "{name}: {answer}");
                 assert!(!answer.contains(" 500 "), "{name}: {answer}");
             });
         }
