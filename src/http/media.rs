@@ -194,7 +194,7 @@ async fn take_in(app: &App, id: &[u8; 16], mut payload: Payload) -> Outcome<u64>
     loop {
         let next = std::future::poll_fn(|context| Pin::new(&mut payload).poll_next(context));
         let waited = tokio::time::timeout(Duration::from_secs(MEDIA_PAUSE_SECONDS as u64), next).await;
-        let piece = waited.map_err(|_| Fault::new(&fault::BAD_BODY, "The upload paused for too long."))?;
+        let piece = waited.map_err(|_| Fault::new(&fault::BODY_TIMEOUT, "The upload paused for too long."))?;
         let ended = piece.is_none();
         let piece = piece
             .unwrap_or(Ok(Bytes::new()))
@@ -237,6 +237,14 @@ impl Write {
                 &fault::BAD_REQUEST,
                 "A new entity has no ETag yet, so a precondition cannot be met.",
             ));
+        }
+        // It would have to go out with the same coding, whatever the reader accepts.
+        if request
+            .headers
+            .content_encoding
+            .is_some_and(|coding| !coding.eq_ignore_ascii_case("identity"))
+        {
+            return Err(Fault::new(&fault::MEDIA_TYPE, "A stream is sent without Content-Encoding."));
         }
         let announced = request.headers.content_length.and_then(|length| length.parse::<u64>().ok());
         if announced.is_some_and(|length| length > MEDIA_BYTES as u64) {

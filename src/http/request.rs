@@ -28,6 +28,7 @@ pub struct Headers<'a> {
     pub min_version: Option<&'a str>,
     /// `X-HTTP-Method`.
     pub method: Option<&'a str>,
+    pub content_encoding: Option<&'a str>,
     pub content_length: Option<&'a str>,
     pub slug: Option<&'a str>,
     pub range: Option<&'a str>,
@@ -47,6 +48,7 @@ impl<'a> Headers<'a> {
             max_version: get("maxdataserviceversion")?,
             min_version: get("mindataserviceversion")?,
             method: get("x-http-method")?,
+            content_encoding: get("content-encoding")?,
             content_length: get("content-length")?,
             slug: get("slug")?,
             range: get("range")?,
