@@ -1,5 +1,6 @@
-//! The canonical functions of `$filter` and `$orderby` (FLT-50…FLT-62): one row each, read by the binder, both
+//! The canonical functions of `$filter` and `$orderby` (FLT-50…FLT-63): one row each, read by the binder, both
 //! dialects, the documentation and the tests. The one place outside `store` with SQL in it: a row must say it all.
+//! What the `geo` functions measure, and how, is in [`super::geometry::measure`].
 
 use super::edm::Edm;
 
@@ -67,6 +68,14 @@ functions! {
     "round"       [Decimal]                     => Decimal  "odata_decimal_round({0})"                          "(SELECT CASE WHEN abs(v - trunc(v)) = 0.5 THEN 2 * round(v / 2) ELSE round(v) END FROM (SELECT {0} AS v) AS r)";
     "floor"       [Decimal]                     => Decimal  "odata_decimal_floor({0})"                          "floor({0})";
     "ceiling"     [Decimal]                     => Decimal  "odata_decimal_ceiling({0})"                        "ceil({0})";
+    "geo.distance"   [GeographyPoint, GeographyPoint]   => Double  "odata_geography_distance({0}, {1})"        "odata_geography_distance({0}, {1})";
+    "geo.distance"   [GeometryPoint, GeometryPoint]     => Double  "odata_geometry_distance({0}, {1})"         "odata_geometry_distance({0}, {1})";
+    "geo.length"     [GeographyLineString]              => Double  "odata_geography_length({0})"               "odata_geography_length({0})";
+    "geo.length"     [GeometryLineString]               => Double  "odata_geometry_length({0})"                "odata_geometry_length({0})";
+    "geo.intersects" [GeographyPoint, GeographyPolygon] => Boolean "odata_geo_intersects({0}, {1})"            "odata_geo_intersects({0}, {1})";
+    "geo.intersects" [GeographyPolygon, GeographyPoint] => Boolean "odata_geo_intersects({1}, {0})"            "odata_geo_intersects({1}, {0})";
+    "geo.intersects" [GeometryPoint, GeometryPolygon]   => Boolean "odata_geo_intersects({0}, {1})"            "odata_geo_intersects({0}, {1})";
+    "geo.intersects" [GeometryPolygon, GeometryPoint]   => Boolean "odata_geo_intersects({1}, {0})"            "odata_geo_intersects({1}, {0})";
 }
 
 /// All overloads of a name.

@@ -11,6 +11,7 @@ pub mod edm;
 pub mod expr;
 pub mod fault;
 pub mod function;
+pub mod geometry;
 pub mod limits;
 pub mod media;
 pub mod page;

@@ -11,6 +11,7 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STAN
 use base64::engine::{DecodePaddingMode, Engine as _};
 
 use super::edm::{Cell, Edm, Value};
+use super::geometry;
 
 pub use time::{text_to_ticks, ticks_to_text};
 
@@ -57,7 +58,7 @@ pub fn parse(edm: Edm, text: &str) -> Option<Value> {
         }
         Edm::Time => Value::Integer(time::parse_duration(text)?),
         Edm::Stream => return None,
-        _ => (!text.is_empty() && !text.contains('\0')).then(|| Value::Text(text.to_owned()))?,
+        _ => Value::Text(geometry::canonical(edm, text)?),
     })
 }
 
@@ -71,7 +72,7 @@ pub fn is_canonical(edm: Edm, value: &Value) -> bool {
         (Edm::Decimal, Value::Text(text)) => parse_decimal(text).as_ref() == Some(text),
         (Edm::DateTime | Edm::DateTimeOffset, Value::Text(text)) => text_to_ticks(text).is_some_and(|ticks| ticks_to_text(ticks) == *text),
         (Edm::String, Value::Text(text)) => !text.contains('\0'),
-        (_, Value::Text(text)) => edm.is_spatial() && !text.contains('\0'),
+        (_, Value::Text(text)) => geometry::canonical(edm, text).as_ref() == Some(text),
         (Edm::Guid, Value::Bytes(bytes)) => bytes.len() == 16,
         (Edm::Binary, Value::Bytes(_)) => true,
         _ => false,

@@ -10,6 +10,7 @@ use super::json_tree::{self, Json};
 use super::read::{Reader, Reading};
 use crate::model::edm::{Edm, Value};
 use crate::model::fault::{self, Fault, Outcome};
+use crate::model::geometry;
 use crate::model::schema::{ComplexId, EntityType, Facets, Property, Schema, Type, TypeId};
 use crate::model::target::Body;
 use crate::model::text;
@@ -116,9 +117,15 @@ pub fn read_property_value(schema: &Schema, property: &Property, json: &Json<'_>
 pub fn read_value(schema: &Schema, ty: &Type, facets: &Facets, name: &str, json: &Json<'_>) -> Outcome<Value> {
     match (ty, json) {
         (_, Json::Null) => Ok(Value::Null),
-        (Type::Primitive(edm), json) => {
-            read_primitive(*edm, facets, json).ok_or_else(|| bad_value(name, format!("takes a value of {edm}")))
+        (Type::Primitive(edm), Json::Object(_)) if edm.is_spatial() => {
+            let srid = fixed_srid(facets).unwrap_or(geometry::default_srid(*edm));
+            match geojson::read(json, srid) {
+                Ok(spatial) if spatial.is_a(*edm) => Ok(Value::Text(spatial.to_string())),
+                Ok(_) => Err(bad_value(name, format!("takes a value of {edm}"))),
+                Err(why) => Err(bad_value(name, why)),
+            }
         }
+        (Type::Primitive(edm), json) => read_primitive(*edm, json).ok_or_else(|| bad_value(name, format!("takes a value of {edm}"))),
         (Type::Complex(id), Json::Object(members)) => read_complex(schema, *id, members, name),
         (Type::Collection(item), Json::Array(items)) => {
             let mut out = b"[".to_vec();
@@ -181,16 +188,11 @@ fn canonical_text(out: Vec<u8>) -> Outcome<Value> {
 }
 
 /// A primitive from its wire form (PRM-20..PRM-24, PRM-31): numbers may come as strings; none when it does not fit.
-fn read_primitive(edm: Edm, facets: &Facets, json: &Json<'_>) -> Option<Value> {
+fn read_primitive(edm: Edm, json: &Json<'_>) -> Option<Value> {
     match (edm, json) {
         (Edm::Boolean, Json::Boolean(value)) => Some(Value::Boolean(*value)),
         (edm, Json::Number(token)) if edm.is_numeric() => text::parse(edm, token),
         (edm, Json::String(text)) => text::parse(edm, text),
-        (edm, Json::Object(_)) if edm.is_spatial() => {
-            let declared = facets.srid.as_deref().and_then(|srid| srid.parse().ok());
-            let default = if edm >= Edm::Geometry { 0 } else { 4326 };
-            text::parse(edm, &geojson::read(json, declared.unwrap_or(default))?)
-        }
         _ => None,
     }
 }
@@ -216,8 +218,17 @@ fn check(edm: Edm, facets: &Facets, name: &str, value: &Value) -> Outcome<()> {
         }
         (Edm::Binary, Value::Bytes(bytes)) if bytes.len() > max => Err(bad_value(name, format!("takes at most {max} bytes"))),
         (Edm::Decimal, Value::Text(text)) => check_decimal(facets, name, text),
+        (_, Value::Text(text)) if edm.is_spatial() => match fixed_srid(facets) {
+            Some(srid) if geometry::srid(text) != Some(srid) => Err(bad_value(name, format!("takes values with the SRID {srid}"))),
+            _ => Ok(()),
+        },
         _ => Ok(()),
     }
+}
+
+/// The SRID that all values have; none where it is `Variable` or not declared.
+fn fixed_srid(facets: &Facets) -> Option<u32> {
+    facets.srid.as_deref()?.parse().ok()
 }
 
 /// Zeros before the first and after the last digit do not count.

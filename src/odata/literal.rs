@@ -21,6 +21,7 @@ use nom::combinator::{opt, recognize};
 use nom::{Err, IResult, Parser};
 
 use crate::model::edm::{Cell, Edm, Value};
+use crate::model::geometry::{Spatial, is_geography};
 use crate::model::text;
 
 /// What a parser of this floor gives.
@@ -96,7 +97,7 @@ pub enum Literal<'a> {
     Time(i64),
     /// `binary'…'` or `X'…'`
     Binary(Vec<u8>),
-    /// `geography'…'` or `geometry'…'`: the type that its WKT names, and the text.
+    /// `geography'…'` or `geometry'…'`: the type that its WKT names; canonical content.
     Spatial(Edm, String),
 }
 
@@ -255,26 +256,11 @@ fn binary(body: &str) -> Option<Literal<'static>> {
     text::parse_hex(body).map(Literal::Binary)
 }
 
-/// Words of WKT, and the geography and the geometry type that each is.
-const WKT: [(&str, Edm, Edm); 7] = [
-    ("POINT", Edm::GeographyPoint, Edm::GeometryPoint),
-    ("LINESTRING", Edm::GeographyLineString, Edm::GeometryLineString),
-    ("POLYGON", Edm::GeographyPolygon, Edm::GeometryPolygon),
-    ("MULTIPOINT", Edm::GeographyMultiPoint, Edm::GeometryMultiPoint),
-    ("MULTILINESTRING", Edm::GeographyMultiLineString, Edm::GeometryMultiLineString),
-    ("MULTIPOLYGON", Edm::GeographyMultiPolygon, Edm::GeometryMultiPolygon),
-    ("GEOMETRYCOLLECTION", Edm::GeographyCollection, Edm::GeometryCollection),
-];
-
-/// `SRID=n;WKT` (LIT-12); what is inside the parentheses is not looked at.
+/// `SRID=n;WKT` (LIT-12), of the type that its shape has.
 fn spatial(family: Edm, body: &str) -> Option<Literal<'static>> {
-    let body = canonical(family, body)?;
-    let (srid, wkt) = body.strip_prefix("SRID=")?.split_once(';')?;
-    srid.parse::<u32>().ok()?;
-    let shape = wkt.trim_start().split(|c: char| !c.is_ascii_alphabetic()).next()?;
-    let (_, geography, geometry) = WKT.iter().find(|row| row.0.eq_ignore_ascii_case(shape))?;
-    let edm = if family == Edm::Geography { geography } else { geometry };
-    Some(Literal::Spatial(*edm, body))
+    let spatial = Spatial::parse(body).ok()?;
+    let edm = spatial.shape.kind().edm(is_geography(family));
+    Some(Literal::Spatial(edm, spatial.to_string()))
 }
 
 /// The literal as canonical content of a type, for keys, parameters and comparisons (LIT-30); none if it does not fit.

@@ -17,6 +17,7 @@ use super::dialect::DECIMAL_COLLATION;
 use super::fault;
 use super::session::Session;
 use crate::model::fault::{Fault, Outcome};
+use crate::model::geometry::measure;
 use crate::model::limits;
 
 /// Read connections: one for each thread that reads inline, and a stack of them for the blocking pool.
@@ -146,6 +147,11 @@ extern "SQL" {
     fn odata_floor(number: Nullable<Double>) -> Nullable<Double>;
     fn odata_ceiling(number: Nullable<Double>) -> Nullable<Double>;
     fn odata_fmod(left: Nullable<Double>, right: Nullable<Double>) -> Nullable<Double>;
+    fn odata_geography_distance(from: Nullable<Text>, to: Nullable<Text>) -> Nullable<Double>;
+    fn odata_geometry_distance(from: Nullable<Text>, to: Nullable<Text>) -> Nullable<Double>;
+    fn odata_geography_length(line: Nullable<Text>) -> Nullable<Double>;
+    fn odata_geometry_length(line: Nullable<Text>) -> Nullable<Double>;
+    fn odata_geo_intersects(point: Nullable<Text>, polygon: Nullable<Text>) -> Nullable<Bool>;
     fn odata_decimal_add(left: Nullable<Text>, right: Nullable<Text>) -> Nullable<Text>;
     fn odata_decimal_sub(left: Nullable<Text>, right: Nullable<Text>) -> Nullable<Text>;
     fn odata_decimal_mul(left: Nullable<Text>, right: Nullable<Text>) -> Nullable<Text>;
@@ -173,6 +179,11 @@ fn register(connection: &mut SqliteConnection) -> QueryResult<()> {
     odata_floor_utils::register_impl(connection, |n: Num| n.map(f64::floor))?;
     odata_ceiling_utils::register_impl(connection, |n: Num| n.map(f64::ceil))?;
     odata_fmod_utils::register_impl(connection, |l: Num, r: Num| Some(l? % r?))?;
+    odata_geography_distance_utils::register_impl(connection, |a: Str, b: Str| measure::distance(measure::on_sphere, &a?, &b?))?;
+    odata_geometry_distance_utils::register_impl(connection, |a: Str, b: Str| measure::distance(measure::on_plane, &a?, &b?))?;
+    odata_geography_length_utils::register_impl(connection, |line: Str| measure::length(measure::on_sphere, &line?))?;
+    odata_geometry_length_utils::register_impl(connection, |line: Str| measure::length(measure::on_plane, &line?))?;
+    odata_geo_intersects_utils::register_impl(connection, |point: Str, polygon: Str| measure::intersects(&point?, &polygon?))?;
     odata_decimal_add_utils::register_impl(connection, |l: Str, r: Str| arithmetic(l, r, |l, r| Some(l + r)))?;
     odata_decimal_sub_utils::register_impl(connection, |l: Str, r: Str| arithmetic(l, r, |l, r| Some(l - r)))?;
     odata_decimal_mul_utils::register_impl(connection, |l: Str, r: Str| arithmetic(l, r, |l, r| Some(l * r)))?;

@@ -131,7 +131,7 @@ const TEXTS: &[(Edm, &str, Option<&str>)] = &[
     (Edm::Time, "PT1.5H", None),
     (Edm::Time, "P1H", None),
     (Edm::Stream, "x", None),
-    (Edm::GeographyPoint, " SRID=4326;POINT (1 2) ", Some("SRID=4326;POINT (1 2)")),
+    (Edm::GeographyPoint, " SRID=4326;POINT (1 2) ", Some("SRID=4326;POINT(1 2)")),
 ];
 
 fn written(write: fn(Edm, Cell<'_>, &mut Vec<u8>), edm: Edm, cell: Cell<'_>) -> String {
@@ -219,8 +219,8 @@ fn literals() {
         (Edm::DateTimeOffset, "1996-07-04T00:00:00Z", "datetimeoffset'1996-07-04T00:00:00Z'"),
         (Edm::Time, "PT1H", "time'PT1H'"),
         (Edm::Binary, "+hKqoQ==", "binary'FA12AAA1'"),
-        (Edm::GeographyPoint, "SRID=4326;POINT (1 2)", "geography'SRID=4326;POINT (1 2)'"),
-        (Edm::GeometryPoint, "SRID=0;POINT (1 2)", "geometry'SRID=0;POINT (1 2)'"),
+        (Edm::GeographyPoint, "SRID=4326;POINT (1 2)", "geography'SRID=4326;POINT(1 2)'"),
+        (Edm::GeometryPoint, "SRID=0;POINT (1 2)", "geometry'SRID=0;POINT(1 2)'"),
     ];
     for &(edm, text, literal) in table {
         assert_eq!(written(write_literal, edm, parse(edm, text).expect(text).cell()), literal);

@@ -7,6 +7,7 @@ use crate::model::expr::{Expr, Op};
 use crate::model::fault::Outcome;
 use crate::model::fault::{Fault, TOO_LARGE};
 use crate::model::function::{Function, overloads};
+use crate::model::geometry::srid;
 use crate::model::limits::TEXT_GROWTH;
 use crate::model::schema::{ComplexId, TypeId};
 use crate::odata::filter::{Node, Syntax};
@@ -42,6 +43,12 @@ impl Binder<'_> {
             };
             guards.append(&mut bound.guards);
             converted.push(convert(bound, edm));
+        }
+        if let [Expr::Literal(_, Value::Text(left)), Expr::Literal(_, Value::Text(right))] = &converted[..]
+            && function.arguments[0].is_spatial()
+            && srid(left) != srid(right)
+        {
+            return Err(self.fault(at, format!("`{name}` takes values with the same SRID")));
         }
         let call = Expr::Call(function, converted);
         if growth(&call) > TEXT_GROWTH {

@@ -59,8 +59,8 @@ fn literals_and_what_follows() {
             "",
         ),
         (
-            "geometry'SRID=0;Polygon((1 2))'",
-            Spatial(Edm::GeometryPolygon, "SRID=0;Polygon((1 2))".into()),
+            "geometry'SRID=0;Polygon((0 0, 1 0, 1 1, 0 0))'",
+            Spatial(Edm::GeometryPolygon, "SRID=0;POLYGON((0 0,1 0,1 1,0 0))".into()),
             "",
         ),
     ];
@@ -114,6 +114,7 @@ fn faults_say_what_is_expected() {
         ("X'ZZ'", "an even number of hexadecimal digits"),
         ("geography'POINT(1 2)'", "SRID and well-known text"),
         ("geography'SRID=1;\u{e4}'", "SRID and well-known text"),
+        ("geometry'SRID=0;Polygon((1 2))'", "SRID and well-known text"),
         ("32i", "a number"),
         ("0x42", "a number"),
         ("42.42.42", "a number"),

@@ -1,0 +1,11 @@
+DROP FUNCTION odata_geo_intersects(TEXT, TEXT);
+DROP FUNCTION odata_geometry_length(TEXT);
+DROP FUNCTION odata_geography_length(TEXT);
+DROP FUNCTION odata_geometry_distance(TEXT, TEXT);
+DROP FUNCTION odata_geography_distance(TEXT, TEXT);
+DROP FUNCTION odata_geo_on_sphere(FLOAT8, FLOAT8, FLOAT8, FLOAT8);
+DROP FUNCTION odata_geo_sides(TEXT);
+DROP FUNCTION odata_geo_same_srid(TEXT, TEXT);
+DROP FUNCTION odata_geo_y(TEXT);
+DROP FUNCTION odata_geo_x(TEXT);
+DROP FUNCTION odata_geo_body(TEXT);
