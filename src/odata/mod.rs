@@ -17,6 +17,7 @@ pub mod filter;
 pub mod fixture;
 pub mod format;
 pub mod geojson;
+pub mod gml;
 pub mod json;
 pub mod json_read;
 pub mod json_tree;
