@@ -16,6 +16,7 @@
 //! | [`damage`] | random damage to texts |
 //! | [`random`] | a seeded generator, so that every failure can be repeated |
 //! | [`semantics`] | random expressions, and what they mean |
+//! | [`spatial`] | random shapes, and what is measured of them |
 //! | [`vectors`] | what other implementations expect |
 //! | [`xml`] | a document as a tree |
 
@@ -33,6 +34,7 @@ pub mod random;
 pub mod runner;
 pub mod semantics;
 pub mod server;
+pub mod spatial;
 pub mod vectors;
 pub mod xml;
 
