@@ -54,6 +54,8 @@ pub(super) const TABLE: &[(Files, Faults)] = &[
        ("1.toml:9", "scale of 3"), ("1.toml:10", "is hashed and must be a String"), ("1.toml:10", "which only String and Binary take"), ("1.toml:10", "`unique` must be true, false or \"global\"")]),
     (&["entity = \"A\"\nkey = [\"Id\"]\nindexes = [[\"Id\", \"No\"], [\"V\"]]\n[properties]\nId = { type = \"Int32\" }\nV = { type = \"GeographyPoint\" }"],
      &[("1.toml:3", "The index names `No`"), ("1.toml:3", "`V` cannot have an index")]),
+    (&["entity = \"A\"\nkey = [\"Id\"]\n[properties]\nId = { type = \"GeometryPoint\", srid = \"here\" }"],
+     &[("1.toml:2", "is in the key, but only primitive values that can be compared can be (MET-20)"), ("1.toml:4", "a `srid` that is neither a number nor \"Variable\"")]),
     (&["entity = \"A\"\nframe = true"], &[("1.toml:1", "The frame's navigation `Tenant` leads to `Core/Tenants`"), ("1.toml:1", "`CreatedBy`"), ("1.toml:1", "`ModifiedBy`")]),
     (&["entity = \"A\"\nkey = [\"Id\"]\nattributes = { FC_TargetPath = \"x\" }\n[properties]\nId = { type = \"Int32\" }"], &[("1.toml:3", "needs a prefix")]),
     // navigations

@@ -111,6 +111,11 @@ impl Build<'_> {
             self.problems
                 .add(place, format!("`{name}` has a `max`, which only String and Binary take."));
         }
+        let is_srid = |srid: &str| srid.eq_ignore_ascii_case("Variable") || srid.parse::<u32>().is_ok();
+        if facets.srid.as_deref().is_some_and(|srid| !is_srid(srid)) {
+            self.problems
+                .add(place, format!("`{name}` has a `srid` that is neither a number nor \"Variable\"."));
+        }
         if let (Some(precision), Some(scale)) = (facets.precision, facets.scale)
             && scale > precision
         {
