@@ -12,7 +12,7 @@ use crate::model::edm::{Edm, Value};
 use crate::model::fault::{self, Fault, Outcome};
 use crate::model::geometry;
 use crate::model::schema::{ComplexId, EntityType, Facets, Property, Schema, Type, TypeId};
-use crate::model::target::Body;
+use crate::model::target::{Body, Link, Linked};
 use crate::model::text;
 
 /// JSON light.
@@ -20,7 +20,7 @@ pub struct JsonLightReader;
 
 impl Reader for JsonLightReader {
     fn entity(&self, reading: &Reading<'_>, ty: TypeId, body: &[u8]) -> Outcome<Body> {
-        read_entity(reading.schema, ty, body)
+        read_entity(reading, ty, &json_tree::parse(body)?)
     }
 
     fn property(&self, reading: &Reading<'_>, property: &Property, body: &[u8]) -> Outcome<Value> {
@@ -33,14 +33,14 @@ impl Reader for JsonLightReader {
 }
 
 /// Reads an entity: `odata.type` in the body may name a type that derives from `ty` (JL-31).
-pub fn read_entity(schema: &Schema, ty: TypeId, body: &[u8]) -> Outcome<Body> {
-    let json = json_tree::parse(body)?;
-    let Json::Object(members) = &json else {
+pub fn read_entity(reading: &Reading<'_>, ty: TypeId, json: &Json<'_>) -> Outcome<Body> {
+    let schema = reading.schema;
+    let Json::Object(members) = json else {
         return Err(bad_body("The body must be a JSON object with the entity's properties."));
     };
     let ty = entity_type(schema, ty, json.member("odata.type"))?;
     let of = &schema.types[ty];
-    let (mut values, mut undeclared) = (Vec::new(), Vec::new());
+    let (mut values, mut links, mut undeclared) = (Vec::new(), Vec::new(), Vec::new());
     for (name, json) in members {
         if let Some(property) = of.property(name) {
             let declared = &of.properties[property];
@@ -48,10 +48,18 @@ pub fn read_entity(schema: &Schema, ty: TypeId, body: &[u8]) -> Outcome<Body> {
             if !declared.read_only && !declared.generated && declared.is_structural() && !is_echo {
                 values.push((property, read_property_value(schema, declared, json)?));
             }
-        } else if of.navigation(name).is_some() {
-            navigation(name, json)?;
-        } else if let Some((navigation, "odata.bind")) = name.split_once('@') {
-            return Err(bad_body("Binding to other entities is not supported yet: set the foreign key, or use $links.").of(navigation));
+        } else if let Some(navigation) = of.navigation(name) {
+            let target = of.navigations[navigation].target;
+            let to = each(json, |json| read_entity(reading, target, json).map(Linked::New))?;
+            links.push(Link { navigation, to });
+        } else if let Some((name, "odata.bind")) = name.split_once('@')
+            && let Some(navigation) = of.navigation(name)
+        {
+            let to = each(json, |json| match json {
+                Json::String(url) => reading.reference(url).map(Linked::Existing),
+                _ => Err(bad_body("A bind must be a URL.").of(name)),
+            })?;
+            links.push(Link { navigation, to });
         } else if !is_annotation(name) && of.is_open {
             let type_name = match json_member(members, &format!("{name}@odata.type")) {
                 Some(Json::String(type_name)) => Some(type_name.as_ref()),
@@ -63,6 +71,7 @@ pub fn read_entity(schema: &Schema, ty: TypeId, body: &[u8]) -> Outcome<Body> {
         }
     }
     Ok(Body {
+        links,
         dynamic: undeclared,
         ..Body::new(ty, values)
     })
@@ -279,12 +288,12 @@ fn entity_type(schema: &Schema, declared: TypeId, named: Option<&Json<'_>>) -> O
     Ok(ty)
 }
 
-/// Null and an empty collection say nothing; anything else would be an insert of its own.
-fn navigation(name: &str, json: &Json<'_>) -> Outcome<()> {
+/// What a navigation leads to: nothing, one, or several.
+fn each(json: &Json<'_>, mut one: impl FnMut(&Json<'_>) -> Outcome<Linked>) -> Outcome<Vec<Linked>> {
     match json {
-        Json::Null => Ok(()),
-        Json::Array(items) if items.is_empty() => Ok(()),
-        _ => Err(bad_body("Entities inside an entity are not supported yet: send them on their own.").of(name)),
+        Json::Null => Ok(Vec::new()),
+        Json::Array(items) => items.iter().map(one).collect(),
+        json => Ok(vec![one(json)?]),
     }
 }
 
