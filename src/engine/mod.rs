@@ -4,13 +4,16 @@
 //! [`Db::read`](crate::store::Db::read) or [`Db::write`](crate::store::Db::write), on its session.
 
 pub mod bootstrap;
+mod deep;
 mod expand;
 pub mod identity;
 mod layout;
+mod links;
 mod load;
 mod media;
 pub mod model_rows;
 mod permission;
+pub mod property;
 mod read;
 mod resolve;
 mod row;

@@ -27,8 +27,22 @@ pub(super) struct Place {
 #[derive(Debug)]
 pub(super) struct Parent {
     pub ty: TypeId,
+    pub set: Option<SetId>,
     pub navigation: usize,
     pub key: Vec<Value>,
+}
+
+impl Place {
+    /// That of the entity with a key.
+    pub fn of(ty: TypeId, set: Option<SetId>, key: Vec<Value>) -> Place {
+        Place {
+            ty,
+            set,
+            restrictions: vec![Restriction::Key(key)],
+            null: false,
+            parent: None,
+        }
+    }
 }
 
 impl Engine {
@@ -77,6 +91,7 @@ impl Engine {
         place.null = !near.is_empty() && near.iter().any(Value::is_null);
         place.parent = Some(Parent {
             ty,
+            set: place.set,
             navigation,
             key: key.to_vec(),
         });

@@ -1,4 +1,5 @@
-//! Creating, changing and deleting entities (WR). Each runs inside one transaction: a fault leaves nothing half done.
+//! Changing and deleting entities (WR), and what every change needs. Each runs inside one transaction: a fault leaves nothing half
+//! done.
 
 use super::layout::Columns;
 use super::permission::Verb;
@@ -14,31 +15,9 @@ use crate::model::query::Shape;
 use crate::model::schema::{DYNAMIC_COLUMN, Join, MEDIA_COLUMN, Navigation, TypeId};
 use crate::model::target::{Body, Preconditions, Resource};
 use crate::odata::etag::etag;
-use crate::store::{Delete, Insert, Restriction, Select, Session, Update};
+use crate::store::{Delete, Insert, Restriction, Select, Session};
 
 impl Engine {
-    /// Creates an entity in a set, or at the end of a collection navigation, which links it (WR-10).
-    ///
-    /// # Errors
-    /// `FORBIDDEN`, `NOT_FOUND` (the path), `MISSING_PROPERTY`, `BAD_REFERENCE`, `CONFLICT`.
-    pub fn create(&self, session: &mut Session<'_>, caller: &Caller, resource: &Resource, body: Body) -> Outcome<Page> {
-        let place = self.resolve(session, caller, resource)?;
-        let scope = self.scope(caller, body.ty, place.set, Verb::Create)?;
-        let mut new = self.new_entity(caller, body)?;
-        let mut hidden = Vec::new();
-        if let Some(parent) = &place.parent {
-            self.link_new(parent, &mut new, &mut hidden);
-        }
-        self.check_references(session, &scope, &new, None)?;
-        self.insert(session, &mut new, &hidden)?;
-        if let Some(parent) = &place.parent {
-            self.insert_link(session, parent, &new)?;
-        }
-        identity::settle(self, session, &new)?;
-        self.touched(session, new.ty)?;
-        Ok(self.page_of(place.set, &new))
-    }
-
     /// Replaces (PUT) or changes (PATCH, MERGE) one entity. `body` is read when the entity's concrete type is known.
     ///
     /// # Errors
@@ -52,25 +31,53 @@ impl Engine {
         replace: bool,
         preconditions: &Preconditions,
     ) -> Outcome<Page> {
+        let (place, scope, current) = self.to_change(session, caller, resource, preconditions)?;
+        let mut body = body(current.ty)?;
+        let entity = &self.schema.types[current.ty];
+        if body.ty != current.ty {
+            let message = format!("The entity is a {}, and stays one.", entity.qualified());
+            return Err(Fault::new(&fault::BAD_BODY, message));
+        }
+        let links = std::mem::take(&mut body.links);
+        let given: Vec<usize> = body.values.iter().map(|(index, _)| *index).collect();
+        let mut changed = self.apply(&current, body, replace)?;
+        let mut hidden = Vec::new();
+        let elsewhere = self.apply_links(session, caller, place.set, &mut changed, &mut hidden, (links, &given))?;
+        self.check_references(session, &scope, &changed, Some(&current))?;
+        self.save(session, caller, &scope, &current, &mut changed, &hidden)?;
+        for (navigation, end) in elsewhere {
+            let own = Parent {
+                ty: current.ty,
+                set: place.set,
+                navigation,
+                key: current.key(entity),
+            };
+            match end {
+                Some(end) => self.connect(session, caller, &own, &end)?,
+                None => self.disconnect(session, caller, &own, self.end_set(place.set, &entity.navigations[navigation]))?,
+            }
+        }
+        Ok(self.page_of(place.set, &changed))
+    }
+
+    /// The one entity that a path leads to, for the caller to change it: where it is, what the caller may change, and as it is now.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`, `FORBIDDEN`, `PRECONDITION`.
+    pub(super) fn to_change(
+        &self,
+        session: &mut Session<'_>,
+        caller: &Caller,
+        resource: &Resource,
+        preconditions: &Preconditions,
+    ) -> Outcome<(Place, Scope, Entity)> {
         let place = self.resolve(session, caller, resource)?;
         self.scope(caller, place.ty, place.set, Verb::Read)?;
         let scope = self.scope(caller, place.ty, place.set, Verb::Update)?;
         let current = self.locked(session, &scope, &place)?;
         self.scope(caller, current.ty, place.set, Verb::Update)?;
         self.check_preconditions(&current, preconditions)?;
-        let mut changed = self.apply(&current, body(current.ty)?, replace)?;
-        self.check_references(session, &scope, &changed, Some(&current))?;
-        self.stamp(caller, &mut changed, false);
-        let entity = &self.schema.types[current.ty];
-        let key = current.key(entity);
-        let mut update = Update::new(&self.schema, &scope, current.ty, &key)?;
-        update.values = self.changed_columns(&current, &changed);
-        update.run(session)?;
-        if self.schema.types[current.ty].security {
-            identity::check_name(self, session, &changed)?;
-        }
-        self.touched(session, current.ty)?;
-        Ok(self.page_of(place.set, &changed))
+        Ok((place, scope, current))
     }
 
     /// Deletes one entity.
@@ -108,7 +115,7 @@ impl Engine {
     }
 
     /// The columns whose values differ.
-    fn changed_columns(&self, current: &Entity, changed: &Entity) -> Vec<(&str, Value)> {
+    pub(super) fn changed_columns(&self, current: &Entity, changed: &Entity) -> Vec<(&str, Value)> {
         let entity = &self.schema.types[current.ty];
         let mut columns = Vec::new();
         for (index, property) in entity
@@ -207,7 +214,7 @@ impl Engine {
     }
 
     /// Every foreign key that a write sets leads to an entity that the caller sees; a foreign tenant's is like none.
-    fn check_references(&self, session: &mut Session<'_>, scope: &Scope, new: &Entity, current: Option<&Entity>) -> Outcome<()> {
+    pub(super) fn check_references(&self, session: &mut Session<'_>, scope: &Scope, new: &Entity, current: Option<&Entity>) -> Outcome<()> {
         let entity = &self.schema.types[new.ty];
         for navigation in &entity.navigations {
             let Some(Join::Near { columns }) = &navigation.join else { continue };
@@ -313,28 +320,6 @@ impl Engine {
         let mut select = Select::new(&self.schema, scope, &sources);
         select.restrictions = restrictions;
         ask(&select, session)
-    }
-
-    /// Sets the foreign key of an entity that is created through a collection navigation.
-    fn link_new(&self, parent: &Parent, new: &mut Entity, hidden: &mut Vec<(String, Value)>) {
-        let navigation = &self.schema.types[parent.ty].navigations[parent.navigation];
-        let Some(Join::Far { columns }) = &navigation.join else { return };
-        let entity = &self.schema.types[new.ty];
-        for (column, value) in columns.iter().zip(&parent.key) {
-            match entity.properties.iter().position(|property| property.column == *column) {
-                Some(index) => new.values[index] = value.clone(),
-                None => hidden.push((column.clone(), value.clone())),
-            }
-        }
-    }
-
-    fn insert_link(&self, session: &mut Session<'_>, parent: &Parent, new: &Entity) -> Outcome<()> {
-        let navigation = &self.schema.types[parent.ty].navigations[parent.navigation];
-        let Some(Join::Link { table, near, far }) = &navigation.join else {
-            return Ok(());
-        };
-        let key = new.key(&self.schema.types[new.ty]);
-        self.insert_pair(session, *table, (near, &parent.key), (far, &key))
     }
 
     /// A row of a link table.

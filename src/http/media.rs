@@ -263,7 +263,7 @@ impl Write {
             slug: request.headers.slug.and_then(decode_query),
             content_type: content_type.to_owned(),
             source: Source::Whole(body),
-            manner: Manner::of(request)?,
+            manner: Manner::of(request, resource)?,
             begun: request.app.engine.clock.now(),
         })
     }

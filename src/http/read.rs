@@ -8,7 +8,7 @@ use crate::model::edm::{Cell, Edm};
 use crate::model::fault::{self, Fault, Outcome};
 use crate::model::page::Page;
 use crate::model::query::Query;
-use crate::model::schema::{SetId, Type};
+use crate::model::schema::{EntityType, SetId, Type};
 use crate::model::target::{Leaf, Preconditions, Resource, Step};
 use crate::model::text;
 use crate::odata::accept::{Choice, Kind};
@@ -31,8 +31,22 @@ pub struct Plan {
     preconditions: Preconditions,
 }
 
+/// A property that is never shown can be set by its path, but not be read: there it is as if it did not exist.
+fn check_shown(ty: &EntityType, leaf: &Leaf) -> Outcome<()> {
+    match leaf {
+        Leaf::Property { property, .. } if ty.properties[*property].write_only => {
+            let name = &ty.properties[*property].name;
+            Err(Fault::new(
+                &fault::NOT_FOUND,
+                format!("{} has nothing named '{name}'.", ty.qualified()),
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// What a leaf is to the options, and to the negotiation of formats.
-fn kinds(resource: &Resource) -> (ResourceKind, Kind) {
+pub fn kinds(resource: &Resource) -> (ResourceKind, Kind) {
     match (&resource.leaf, resource.collection) {
         (Leaf::Entities, true) => (ResourceKind::Entities, Kind::Feed),
         (Leaf::Entities, false) => (ResourceKind::Entity, Kind::Entry),
@@ -53,6 +67,7 @@ impl Plan {
     pub fn of(request: &Request<'_>, resource: &Resource) -> Outcome<Plan> {
         let (resource_kind, kind) = kinds(resource);
         let schema = &request.app.engine.schema;
+        check_shown(&schema.types[resource.ty], &resource.leaf)?;
         let options = Options::parse(request.query)?;
         options.check(resource_kind)?;
         let choice = request.negotiate(kind)?;
@@ -142,27 +157,7 @@ impl Plan {
         }
         let body = match &self.resource.leaf {
             Leaf::Links => self.links(render, page, None),
-            Leaf::Property { property, path, ty, raw } => {
-                let name = path.last().unwrap_or(&entity.entity_type().properties[*property].name);
-                let inner = match (path.is_empty(), entity.cell(*property)) {
-                    (false, Cell::Text(json)) => Some(canonical::follow(json, path, ty)),
-                    _ => None,
-                };
-                let cell = inner.as_ref().map_or(entity.cell(*property), |value| value.cell());
-                match raw {
-                    true => raw_value(ty, cell)?,
-                    false => format::property(render, self.choice.format, name, ty, cell),
-                }
-            }
-            Leaf::Dynamic { name, raw } => {
-                // What is not there is null, and a name that no entity has is not told apart from it (OPN-2).
-                let found = entity.dynamic().into_iter().find(|property| property.name == *name);
-                let property = found.ok_or_else(Fault::not_found)?;
-                match raw {
-                    true => raw_value(&property.ty, property.value.cell())?,
-                    false => format::property(render, self.choice.format, name, &property.ty, property.value.cell()),
-                }
-            }
+            Leaf::Property { .. } | Leaf::Dynamic { .. } => value(render, self.choice, &entity, &self.resource.leaf)?,
             _ => format::entity(render, self.choice.format, page, 0, &self.context(page)),
         };
         Ok(Answer { etag, ..self.ok(body) })
@@ -204,6 +199,31 @@ fn last_navigation<'a>(render: &Render<'a>, resource: &Resource) -> (SetId, &'a 
         }
     }
     found
+}
+
+/// The value of a property, or of a member of a complex one.
+pub fn value(render: &Render<'_>, choice: Choice, entity: &Entity<'_>, leaf: &Leaf) -> Outcome<Vec<u8>> {
+    let body = |raw: bool, name: &str, ty: &Type, cell: Cell<'_>| match raw {
+        true => raw_value(ty, cell),
+        false => Ok(format::property(render, choice.format, name, ty, cell)),
+    };
+    match leaf {
+        Leaf::Property { property, path, ty, raw } => {
+            let name = path.last().unwrap_or(&entity.entity_type().properties[*property].name);
+            let inner = match (path.is_empty(), entity.cell(*property)) {
+                (false, Cell::Text(json)) => Some(canonical::follow(json, path, ty)),
+                _ => None,
+            };
+            body(*raw, name, ty, inner.as_ref().map_or(entity.cell(*property), |value| value.cell()))
+        }
+        Leaf::Dynamic { name, raw } => {
+            // What is not there is null, and a name that no entity has is not told apart from it (OPN-2).
+            let found = entity.dynamic().into_iter().find(|property| property.name == *name);
+            let property = found.ok_or_else(Fault::not_found)?;
+            body(*raw, name, &property.ty, property.value.cell())
+        }
+        _ => Err(Fault::internal("no property")),
+    }
 }
 
 /// The value alone: text, or the bytes of a Binary (CON-16). Null is no value: 404 (RD-7).

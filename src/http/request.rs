@@ -6,7 +6,8 @@ use super::app::App;
 use super::conditions::{Method, Prefer, preconditions};
 use super::media;
 use crate::model::fault::{self, Fault, Outcome};
-use crate::model::target::{Leaf, Preconditions, Target};
+use crate::model::schema::Type;
+use crate::model::target::{Leaf, Preconditions, Step, Target};
 use crate::odata::accept::{self, Kind};
 use crate::odata::options::{Options, ResourceKind};
 use crate::odata::path;
@@ -172,8 +173,17 @@ pub fn allowed(target: &Target) -> &'static str {
             (Leaf::Entities, true) | (Leaf::Links, true) => "GET, HEAD, POST",
             (Leaf::Count | Leaf::LinksCount, _) => "GET, HEAD",
             (Leaf::Dynamic { .. }, _) => "GET, HEAD",
+            // One of many links can only be taken away; the link of a single navigation can be set as well.
+            (Leaf::Links, _) if matches!(resource.steps.last(), Some(Step::Key(_))) => "GET, HEAD, DELETE",
+            (Leaf::Links, _) => "GET, HEAD, POST, PUT, PATCH, MERGE, DELETE",
             _ if media::is_stream(resource) => "GET, HEAD, PUT",
-            (Leaf::Entities | Leaf::Links | Leaf::Property { .. } | Leaf::Media, _) => ONE,
+            (
+                Leaf::Property {
+                    ty: Type::Collection(_), ..
+                },
+                _,
+            ) => "GET, HEAD, PUT",
+            (Leaf::Entities | Leaf::Property { .. } | Leaf::Media, _) => ONE,
         },
     }
 }

@@ -38,6 +38,8 @@ limits! {
     PREFIX_BYTES = 1_024, "Longest prefix of URLs that a proxy may name: it stands in every link of an answer.";
     GEOMETRY_DEPTH = 8, "Deepest nesting of a geometry collection: everything about one recurses over it.";
     COORDINATE_EXPONENT = 100, "Coordinates reach to ten to this power, and nearer to zero than its inverse they are zero: PostgreSQL refuses products that leave the range of a Double.";
+    BODY_ENTITIES = 1_000, "Most entities that one body makes and links: each takes statements of its own inside one write (WR-17).";
+    BODY_PASSWORDS = 10, "Most different passwords in one body: each costs a hash.";
     PATH_SEGMENTS = 100, "Longest path; a navigation costs a read for each segment (PTH-6).";
     EXPRESSION_DEPTH = 100, "Deepest nesting in `$filter` and `$orderby`; everything after the parser recurses over it (FLT-75).";
     EXPRESSION_NODES = 500, "Largest expression: a flat chain of `and` is a deep tree for the database (FLT-75).";

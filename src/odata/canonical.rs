@@ -97,6 +97,33 @@ pub fn merge(current: &str, change: &str) -> String {
     }
 }
 
+/// A complex value with another value, of the type `ty`, at the end of `path` inside it; with `merge`, a complex one keeps the members
+/// that the other lacks (WR-56). None where the way ends before that, because there is null.
+pub fn put(current: &str, path: &[String], ty: &Type, value: Cell<'_>, merge: bool) -> Option<String> {
+    let mut change = Vec::new();
+    match (ty.primitive(), value) {
+        (None, Cell::Text(json)) => change.extend_from_slice(json.as_bytes()),
+        _ => write(value, &mut change),
+    }
+    let mut whole = json_tree::parse(current.as_bytes()).ok()?;
+    let change = json_tree::parse(&change).ok()?;
+    let (last, way) = path.split_last()?;
+    let mut at = &mut whole;
+    for name in way {
+        let Json::Object(members) = at else { return None };
+        at = members.iter_mut().find(|(member, _)| member == name).map(|(_, member)| member)?;
+    }
+    let Json::Object(members) = at else { return None };
+    match members.iter_mut().find(|(member, _)| member == last) {
+        Some((_, member)) if merge => merge_tree(member, change),
+        Some((_, member)) => *member = change,
+        None => members.push((last.as_str().into(), change)),
+    }
+    let mut out = Vec::new();
+    write_tree(&whole, &mut out);
+    String::from_utf8(out).ok()
+}
+
 fn merge_tree<'a>(current: &mut Json<'a>, change: Json<'a>) {
     match (current, change) {
         (Json::Object(members), Json::Object(changes)) => {
@@ -168,6 +195,54 @@ mod tests {
             (r#"{"a":null}"#, r#"{"a":{"b":1}}"#, r#"{"a":{"b":1}}"#),
         ] {
             assert_eq!(merge(current, change), expected);
+        }
+    }
+
+    #[test]
+    fn a_member_is_put_into_a_value() {
+        let (text, number, complex) = (Type::Primitive(Edm::String), Type::Primitive(Edm::Int32), Type::Complex(0));
+        let cases: &[(&str, &str, &Type, Cell<'_>, bool, Option<&str>)] = &[
+            (r#"{"a":1}"#, "a", &number, Cell::Integer(2), false, Some(r#"{"a":2}"#)),
+            (r#"{"a":1}"#, "b", &text, Cell::Text("x\"y"), false, Some(r#"{"a":1,"b":"x\"y"}"#)),
+            (
+                r#"{"a":{"b":1,"c":2}}"#,
+                "a/b",
+                &number,
+                Cell::Null,
+                false,
+                Some(r#"{"a":{"b":null,"c":2}}"#),
+            ),
+            (
+                r#"{"a":{"b":1,"c":2}}"#,
+                "a",
+                &complex,
+                Cell::Text(r#"{"b":3}"#),
+                false,
+                Some(r#"{"a":{"b":3}}"#),
+            ),
+            (
+                r#"{"a":{"b":1,"c":2}}"#,
+                "a",
+                &complex,
+                Cell::Text(r#"{"b":3}"#),
+                true,
+                Some(r#"{"a":{"b":3,"c":2}}"#),
+            ),
+            (
+                r#"{"a":null}"#,
+                "a",
+                &complex,
+                Cell::Text(r#"{"b":3}"#),
+                true,
+                Some(r#"{"a":{"b":3}}"#),
+            ),
+            (r#"{"a":null}"#, "a/b", &number, Cell::Integer(1), false, None),
+            (r#"{}"#, "a/b", &number, Cell::Integer(1), false, None),
+            ("damaged", "a", &number, Cell::Integer(1), false, None),
+        ];
+        for (current, path, ty, value, merge, expected) in cases {
+            let path: Vec<String> = path.split('/').map(str::to_owned).collect();
+            assert_eq!(put(current, &path, ty, *value, *merge).as_deref(), *expected, "{current} {path:?}");
         }
     }
 

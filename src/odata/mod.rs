@@ -25,6 +25,7 @@ pub mod literal;
 pub mod metadata;
 pub mod options;
 pub mod path;
+pub mod raw;
 pub mod read;
 pub mod references;
 pub mod select;

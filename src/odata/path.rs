@@ -215,7 +215,7 @@ impl Walk<'_> {
             }
             if let Some(cast) = self.names.entity_type(name) {
                 self.cast(cast, segment)?;
-            } else if let Some(property) = visible(&ty.properties, name) {
+            } else if let Some(property) = ty.property(name) {
                 return self.property(property, segment, after);
             } else if let Some(navigation) = ty.navigation(name) {
                 self.navigate(navigation, segment)?;
@@ -407,7 +407,7 @@ fn no_key(segment: &Segment) -> Outcome<()> {
     }
 }
 
-/// A property by name; one that is never shown is not there.
+/// A member of a complex value by name; one that is never shown is not there. A whole property that is never shown can still be set.
 fn visible(properties: &[Property], name: &str) -> Option<usize> {
     properties.iter().position(|property| property.name == name && !property.write_only)
 }

@@ -193,6 +193,47 @@ impl<'a> Delete<'a> {
     }
 }
 
+/// Two keys in a link table. Who may pair them is asked of the entities: a link table has no tenant of its own.
+#[derive(Debug)]
+pub struct Pair<'a> {
+    table: &'a Table,
+    columns: Vec<(&'a str, Value)>,
+}
+
+impl<'a> Pair<'a> {
+    /// The columns of each side with its key.
+    pub fn new(schema: &'a Schema, table: usize, near: (&'a [String], &[Value]), far: (&'a [String], &[Value])) -> Pair<'a> {
+        let columns = near.0.iter().zip(near.1).chain(far.0.iter().zip(far.1));
+        Pair {
+            table: &schema.tables[table],
+            columns: columns.map(|(column, value)| (column.as_str(), value.clone())).collect(),
+        }
+    }
+
+    /// Puts it in; what is there already stays.
+    pub fn insert(&self, session: &mut Session<'_>) -> Outcome<()> {
+        let mut sql = Sql::new(session.dialect());
+        sql.push("INSERT INTO ").name(&self.table.name).push(" (");
+        sql.list(&self.columns, ", ", |sql, (name, _)| sql.name(name).done())
+            .push(") VALUES (");
+        sql.list(&self.columns, ", ", |sql, (name, value)| {
+            sql.bind(column_kind(Some(self.table), name), value.clone()).done()
+        });
+        sql.push(") ON CONFLICT DO NOTHING");
+        session.execute(&sql).map(drop)
+    }
+
+    /// Takes it out.
+    pub fn delete(&self, session: &mut Session<'_>) -> Outcome<()> {
+        let mut sql = Sql::new(session.dialect());
+        sql.push("DELETE FROM ").name(&self.table.name).push(" WHERE ");
+        sql.list(&self.columns, " AND ", |sql, (name, value)| {
+            sql.name(name).push(" = ").bind(column_kind(Some(self.table), name), value.clone());
+        });
+        session.execute(&sql).map(drop)
+    }
+}
+
 /// Deletes every row of a table; for what the server itself fills anew.
 pub fn clear(session: &mut Session<'_>, schema: &Schema, table: usize) -> Outcome<()> {
     let mut sql = Sql::new(session.dialect());

@@ -21,7 +21,7 @@ mod sql;
 mod sqlite;
 mod writer;
 
-pub use change::{Delete, Insert, Update, clear, count_fact, fact, set_fact};
+pub use change::{Delete, Insert, Pair, Update, clear, count_fact, fact, set_fact};
 pub use db::{Db, Weight};
 pub use select::{Output, Partition, Restriction, Select};
 pub use session::Session;

@@ -381,7 +381,6 @@ fn bad_paths() {
         ("Products(1)/$batch", 404, Some(12)),
         ("Products(1)/Nothing", 404, Some(12)),
         ("Products(1)/Ghost", 404, Some(12)),
-        ("Products(1)/Secret", 404, Some(12)),
         ("Products(1)/Address/Secret", 404, Some(20)),
         ("Products(1)/Address/Nothing", 404, Some(20)),
         ("Products(1)/Address/$value", 400, Some(20)),
