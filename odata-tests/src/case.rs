@@ -166,12 +166,13 @@ fn read_directive(line: &str, file: &mut CaseFile) -> Option<()> {
     Some(())
 }
 
-/// A method in capitals, a blank, a target.
+/// A method in capitals (or that of a row), a blank, a target.
 fn is_request(line: &str) -> bool {
     let Some((method, target)) = line.split_once(' ') else {
         return false;
     };
-    !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_uppercase()) && (target.starts_with('/') || target.starts_with('{'))
+    let is_method = method == "{row}" || !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_uppercase());
+    is_method && (target.starts_with('/') || target.starts_with('{'))
 }
 
 /// Reads from the request line to before the next request, `###` or the end, and says where that is.

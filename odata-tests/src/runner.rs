@@ -141,6 +141,7 @@ impl Run<'_> {
         if !self.clients.contains_key(&user) {
             return Err(format!("  no such user: {user}"));
         }
+        let method = self.fill(&exchange.method);
         let mut target = self.fill(&exchange.target);
         if let Some(path) = target.strip_prefix(&self.variables["base"]) {
             target = path.to_owned();
@@ -165,8 +166,8 @@ impl Run<'_> {
         let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let body = exchange.body.as_ref().map(|body| self.fill(body));
         let body = body.as_ref().map(String::as_bytes);
-        let reply = self.clients[&user].send(&exchange.method, &encode(&target), &headers, body);
-        let reply = reply.map_err(|error| format!("  {} {target}: {error}", exchange.method))?;
+        let reply = self.clients[&user].send(&method, &encode(&target), &headers, body);
+        let reply = reply.map_err(|error| format!("  {method} {target}: {error}"))?;
 
         let mut wrong = Vec::new();
         for (line, expected) in expected {
@@ -183,9 +184,8 @@ impl Run<'_> {
             text.push('…');
         }
         Err(format!(
-            "{}\n  {} {target} as {user}\n  answer: {} {}",
+            "{}\n  {method} {target} as {user}\n  answer: {} {}",
             wrong.join("\n"),
-            exchange.method,
             reply.status,
             text
         ))

@@ -45,8 +45,8 @@ impl Engine {
     /// Adds a link to a collection navigation, or sets that of a single one (WR-80, WR-81). One that is there already stays as it is.
     ///
     /// # Errors
-    /// `NOT_FOUND` for either end, `BAD_REFERENCE` for an entity of another type, `FORBIDDEN`, `BAD_VALUE` when a key would change,
-    /// `CONFLICT` when the other end belongs to somebody who cannot do without it.
+    /// `NOT_FOUND` for either end, `FORBIDDEN`, `BAD_VALUE` for an entity of another type or when a key would change, `CONFLICT` when the
+    /// other end belongs to somebody who cannot do without it.
     pub fn link(&self, session: &mut Session<'_>, caller: &Caller, resource: &Resource, to: &Resource) -> Outcome<()> {
         let own = self.link_owner(session, caller, resource)?.1;
         let navigation = &self.schema.types[own.ty].navigations[own.navigation];
@@ -97,16 +97,16 @@ impl Engine {
     /// The entity that a link leads to.
     ///
     /// # Errors
-    /// `BAD_REFERENCE` for one that is not there for the caller, or not of the navigation's type.
+    /// `BAD_REFERENCE` for one that is not there for the caller, `BAD_VALUE` for one of another type.
     pub(super) fn end(&self, session: &mut Session<'_>, caller: &Caller, navigation: &Navigation, to: &Resource) -> Outcome<End> {
-        let bad = |why: &str| {
+        let bad = |kind, why: &str| {
             let message = format!("{} cannot lead to {}: {why}.", navigation.name, self.path_of(to));
-            Fault::new(&fault::BAD_REFERENCE, message).of(&navigation.name)
+            Fault::new(kind, message).of(&navigation.name)
         };
-        let absent = || bad("there is no such entity");
+        let absent = || bad(&fault::BAD_REFERENCE, "there is no such entity");
         if !self.schema.is_a(to.ty, navigation.target) && !self.schema.is_a(navigation.target, to.ty) {
             let wanted = self.schema.types[navigation.target].qualified();
-            return Err(bad(&format!("it takes entities of {wanted}")));
+            return Err(bad(&fault::BAD_VALUE, &format!("it takes entities of {wanted}")));
         }
         let mut place = self.resolve(session, caller, to).map_err(|fault| match fault.kind {
             kind if kind == &fault::NOT_FOUND => absent(),

@@ -16,6 +16,7 @@ use crate::odata::{canonical, dynamic};
 
 /// Names of the frame's columns that the server writes.
 mod frame {
+    pub const TENANT: &str = "Tid";
     pub const CREATED_BY: &str = "CreatedById";
     pub const MODIFIED_BY: &str = "ModifiedById";
     pub const CREATED: &str = "Created";
@@ -97,6 +98,8 @@ impl Engine {
             .filter(|(property, _)| property.read_only)
         {
             match property.name.as_str() {
+                // Also where all tenants see the row: then it says who made it.
+                frame::TENANT if created && entity.frame && entity.tenant.is_none() => *value = Value::Bytes(caller.tenant.to_vec()),
                 frame::CREATED if created => *value = now.clone(),
                 frame::MODIFIED => *value = now.clone(),
                 frame::CREATED_BY if created => *value = Value::Integer(caller.user),
