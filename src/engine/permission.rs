@@ -28,10 +28,18 @@ impl Engine {
         if verb == Verb::Read {
             return Ok(Scope::of(caller));
         }
-        if set.is_some_and(|set| self.schema.sets[set].read_only) {
+        let entity = &self.schema.types[ty];
+        let sets = &self.schema.sets;
+        // Where a path ends in no set of its endpoint, the sets of other endpoints say who writes the type.
+        let is_read_only = match set {
+            Some(set) => sets[set].read_only,
+            None => sets
+                .iter()
+                .any(|set| set.read_only && self.schema.types[set.entity_type].root == entity.root),
+        };
+        if is_read_only {
             return forbidden("Only the server writes this set.");
         }
-        let entity = &self.schema.types[ty];
         if entity.security && !caller.administrator {
             return forbidden("Only an administrator may change this set.");
         }
