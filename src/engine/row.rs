@@ -230,7 +230,8 @@ fn merged(property: &Property, current: &Value, change: Value) -> Value {
     }
 }
 
-/// The value of a property that a body leaves out.
+/// The value of a property that a body leaves out. A required one without a default is a fault rather than 0 or an empty text (WR-19):
+/// the clients that this server is for send every property, so that it is missing by mistake.
 fn left_out(property: &Property) -> Outcome<Value> {
     match &property.default {
         Some(value) => Ok(value.clone()),
