@@ -4,6 +4,7 @@ use crate::model::edm::Edm;
 use crate::model::page::Layout;
 use crate::model::query::Shape;
 use crate::model::schema::{ColumnKind, DYNAMIC_COLUMN, EntityType, Join, MEDIA_COLUMN, Schema, TypeId};
+use crate::odata::atom::mapping;
 use crate::store::Output;
 
 /// Outputs of a statement and what they mean.
@@ -28,7 +29,7 @@ impl Columns {
             columns.names.push(crate::model::schema::TYPE_COLUMN.to_owned());
         }
         for &member in &entity.family {
-            let cells = columns.of_type(member, &schema.types[member], shape);
+            let cells = columns.of_type(schema, member, shape);
             columns.layout.types.push((member, cells));
         }
         if entity.family.iter().any(|&member| schema.types[member].has_stream) {
@@ -47,10 +48,13 @@ impl Columns {
         columns
     }
 
-    fn of_type(&mut self, ty: TypeId, entity: &EntityType, shape: &Shape) -> Vec<Option<usize>> {
+    fn of_type(&mut self, schema: &Schema, ty: TypeId, shape: &Shape) -> Vec<Option<usize>> {
+        let entity = &schema.types[ty];
         let mut cells = Vec::with_capacity(entity.properties.len());
+        // Atom shows them whatever is selected (SEL-12).
+        let mapped = |property| mapping::is_mapped(schema, ty, property);
         for (index, property) in entity.properties.iter().enumerate() {
-            let wanted = shape.shows(&property.name) || property.concurrency || entity.key.contains(&index);
+            let wanted = shape.shows(&property.name) || property.concurrency || entity.key.contains(&index) || mapped(property);
             let there = !property.column.is_empty() && !property.write_only;
             let output = || match property.is_structural() {
                 true => Output::Property(ty, index),

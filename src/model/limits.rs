@@ -35,6 +35,8 @@ limits! {
     BATCH_BOUNDARY_BYTES = 70, "Longest boundary, as RFC 2046 has it.";
     BODY_SECONDS = 120, "Longest time that a request body may take to arrive; past it the answer is 408. Its head has five seconds.";
     BODY_DEPTH = 32, "Deepest nesting of objects and arrays in a request body.";
+    XML_NODES = 100_000, "Most elements and attributes in an XML body: each takes some thirty times the memory of its text (ATM-44).";
+    XML_ATTRIBUTES = 64, "Most attributes of an element in an XML body, declarations of namespaces among them: names are compared with all of them.";
     PREFIX_BYTES = 1_024, "Longest prefix of URLs that a proxy may name: it stands in every link of an answer.";
     GEOMETRY_DEPTH = 8, "Deepest nesting of a geometry collection: everything about one recurses over it.";
     COORDINATE_EXPONENT = 100, "Coordinates reach to ten to this power, and nearer to zero than its inverse they are zero: PostgreSQL refuses products that leave the range of a Double.";

@@ -83,6 +83,13 @@ const fn json(level: Metadata, content_type: &'static str) -> Choice {
     }
 }
 
+const fn atom(content_type: &'static str) -> Choice {
+    Choice {
+        format: Format::Atom,
+        ..plain(Syntax::Xml, content_type, Version::V1)
+    }
+}
+
 const fn plain(syntax: Syntax, content_type: &'static str, version: Version) -> Choice {
     Choice {
         syntax,
@@ -122,12 +129,24 @@ const OFFERS: &[Offer] = &[
         odata: &[""],
         choice: plain(Syntax::Xml, "application/atomsvc+xml;charset=utf-8", Version::V1),
     },
+    Offer {
+        kinds: &[Kind::Feed],
+        media: &["application/atom+xml", "application/xml"],
+        odata: &[""],
+        choice: atom("application/atom+xml;type=feed;charset=utf-8"),
+    },
+    Offer {
+        kinds: &[Kind::Entry],
+        media: &["application/atom+xml", "application/xml"],
+        odata: &[""],
+        choice: atom("application/atom+xml;type=entry;charset=utf-8"),
+    },
     // Clients that want Atom feeds say so for everything (CON-12, CON-13).
     Offer {
-        kinds: &[Kind::Service, Kind::Error],
+        kinds: &[Kind::Service, Kind::Error, Kind::Value],
         media: &["application/xml", "text/xml", "application/atom+xml"],
         odata: &[""],
-        choice: plain(Syntax::Xml, "application/xml;charset=utf-8", Version::V1),
+        choice: atom("application/xml;charset=utf-8"),
     },
 ];
 
@@ -312,35 +331,39 @@ pub(super) fn split(text: &str, separator: char) -> Vec<&str> {
 pub enum BodyFormat {
     /// JSON light.
     JsonLight,
+    /// Atom, and the XML of values and links.
+    Atom,
 }
 
-/// The format that `Content-Type` names (CON-18): JSON in any variant but the verbose one; 415 for everything else, and for a character
+/// The format that `Content-Type` names (CON-18): JSON in any variant but the verbose one, Atom and XML; 415 for everything else, and for a character
 /// set other than UTF-8 (CON-9).
 pub fn body_format(content_type: Option<&str>) -> Outcome<BodyFormat> {
     let unsupported = || {
         Fault::new(
             &fault::MEDIA_TYPE,
-            "This resource reads bodies of application/json in UTF-8 and JSON light.",
+            "This resource reads bodies of application/json (JSON light) and application/atom+xml in UTF-8.",
         )
     };
     let content_type = content_type.ok_or_else(unsupported)?;
     let mut parts = split(content_type, ';').into_iter();
-    if !parts.next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json") {
-        return Err(unsupported());
-    }
+    let format = match parts.next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
+        "application/json" => BodyFormat::JsonLight,
+        "application/atom+xml" | "application/xml" | "text/xml" => BodyFormat::Atom,
+        _ => return Err(unsupported()),
+    };
     for parameter in parts {
         let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
         let value = value.trim().trim_matches('"').to_ascii_lowercase();
         let fits = match name.trim().to_ascii_lowercase().as_str() {
             "charset" => matches!(value.as_str(), "utf-8" | "utf8" | "us-ascii"),
-            "odata" => value != "verbose",
+            "odata" => format != BodyFormat::JsonLight || value != "verbose",
             _ => true,
         };
         if !fits {
             return Err(unsupported());
         }
     }
-    Ok(BodyFormat::JsonLight)
+    Ok(format)
 }
 
 #[cfg(test)]
@@ -351,6 +374,8 @@ mod tests {
     const FULL: &str = "application/json;odata=fullmetadata;streaming=true;charset=utf-8";
     const NONE: &str = "application/json;odata=nometadata;streaming=true;charset=utf-8";
     const XML: &str = "application/xml;charset=utf-8";
+    const FEED: &str = "application/atom+xml;type=feed;charset=utf-8";
+    const ENTRY: &str = "application/atom+xml;type=entry;charset=utf-8";
     const ATOMSVC: &str = "application/atomsvc+xml;charset=utf-8";
 
     fn answer(kind: Kind, format: Option<&str>, accept: Option<&str>) -> &'static str {
@@ -385,8 +410,10 @@ mod tests {
             (Kind::Feed, "application/json;odata=minimalmetadata;q=0.5,application/json", MINIMAL),
             (Kind::Feed, "*/*;q=0.8,application/json;odata=minimalmetadata;q=0", FULL),
             (Kind::Feed, "application/json;q=0", "not_acceptable"),
-            (Kind::Feed, "application/atom+xml,application/xml", "not_acceptable"),
-            (Kind::Feed, "application/atom+xml,*/*;q=0.1", MINIMAL),
+            (Kind::Feed, "application/atom+xml,application/xml", FEED),
+            (Kind::Feed, "application/atom+xml;type=feed,*/*;q=0.1", FEED),
+            (Kind::Entry, "application/atom+xml,application/xml", ENTRY),
+            (Kind::Value, "application/atom+xml,application/xml", XML),
             (Kind::Feed, "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2", MINIMAL),
             (Kind::Feed, "application/json;q=1.1", "bad_request"),
             (Kind::Feed, "application/json;q=x", "bad_request"),
@@ -424,7 +451,7 @@ mod tests {
             (Kind::Feed, "json", MINIMAL),
             (Kind::Feed, "jsonlight", MINIMAL),
             (Kind::Feed, "application/json;odata=fullmetadata", FULL),
-            (Kind::Feed, "atom", "not_acceptable"),
+            (Kind::Feed, "atom", FEED),
             (Kind::Feed, "verbosejson", "not_acceptable"),
             (Kind::Feed, "nonsense", "not_acceptable"),
             (Kind::Service, "xml", XML),
@@ -466,7 +493,8 @@ mod tests {
             ("application/json;odata=minimalmetadata;charset=\"utf-8\"", true),
             ("application/json;odata=verbose", false),
             ("application/json;charset=utf-16", false),
-            ("application/atom+xml", false),
+            ("application/atom+xml;type=entry", true),
+            ("application/xml", true),
             ("application/x-www-form-urlencoded", false),
             ("", false),
         ] {

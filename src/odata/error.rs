@@ -3,10 +3,8 @@
 
 use super::accept::Syntax;
 use super::json::write_string;
+use super::xml_text::{XML_HEAD, write_text};
 use crate::model::fault::Fault;
-
-/// The beginning of an XML document.
-pub(super) const XML_HEAD: &[u8] = b"<?xml version=\"1.0\" encoding=\"utf-8\"?>";
 
 /// Writes the body of an error: XML for [`Syntax::Xml`], else JSON. The media type is that of the negotiated choice
 /// ([`accept::for_error`](super::accept::for_error)).
@@ -40,9 +38,9 @@ fn json(fault: &Fault) -> Vec<u8> {
 fn xml(fault: &Fault) -> Vec<u8> {
     let mut out = XML_HEAD.to_vec();
     out.extend_from_slice(b"<m:error xmlns:m=\"http://schemas.microsoft.com/ado/2007/08/dataservices/metadata\"><m:code>");
-    write_xml_text(fault.kind.code, &mut out);
+    write_text(fault.kind.code, &mut out);
     out.extend_from_slice(b"</m:code><m:message xml:lang=\"en-US\">");
-    write_xml_text(&fault.message, &mut out);
+    write_text(&fault.message, &mut out);
     out.extend_from_slice(b"</m:message>");
     if fault.position.is_some() || fault.property.is_some() {
         out.extend_from_slice(b"<m:innererror>");
@@ -51,29 +49,13 @@ fn xml(fault: &Fault) -> Vec<u8> {
         }
         if let Some(property) = &fault.property {
             out.extend_from_slice(b"<m:property>");
-            write_xml_text(property, &mut out);
+            write_text(property, &mut out);
             out.extend_from_slice(b"</m:property>");
         }
         out.extend_from_slice(b"</m:innererror>");
     }
     out.extend_from_slice(b"</m:error>");
     out
-}
-
-/// Writes text into XML content or an attribute in double quotes; characters that XML cannot carry are left out (PRM-7).
-pub(super) fn write_xml_text(text: &str, out: &mut Vec<u8>) {
-    for c in text.chars() {
-        match c {
-            '<' => out.extend_from_slice(b"&lt;"),
-            '>' => out.extend_from_slice(b"&gt;"),
-            '&' => out.extend_from_slice(b"&amp;"),
-            '"' => out.extend_from_slice(b"&quot;"),
-            '\r' => out.extend_from_slice(b"&#xD;"),
-            '\t' | '\n' => out.push(c as u8),
-            '\u{0}'..='\u{1F}' | '\u{FFFE}' | '\u{FFFF}' => {}
-            c => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -88,7 +70,7 @@ mod tests {
             (
                 plain(),
                 r#"{"odata.error":{"code":"not_found","message":{"lang":"en-US","value":"There is no \"x\" & <y>\u0001."}}}"#,
-                "<m:code>not_found</m:code><m:message xml:lang=\"en-US\">There is no &quot;x&quot; &amp; &lt;y&gt;.</m:message></m:error>",
+                "<m:code>not_found</m:code><m:message xml:lang=\"en-US\">There is no \"x\" &amp; &lt;y&gt;.</m:message></m:error>",
             ),
             (
                 Fault::new(&fault::BAD_VALUE, "No.").at(8).of("Name"),
@@ -98,7 +80,7 @@ mod tests {
             (
                 Fault::new(&fault::BAD_VALUE, "No.").of("a\"b"),
                 r#"{"odata.error":{"code":"bad_value","message":{"lang":"en-US","value":"No."},"innererror":{"property":"a\"b"}}}"#,
-                "<m:innererror><m:property>a&quot;b</m:property></m:innererror></m:error>",
+                "<m:innererror><m:property>a\"b</m:property></m:innererror></m:error>",
             ),
         ];
         for (fault, json, xml) in cases {

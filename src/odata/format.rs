@@ -16,6 +16,7 @@
 //! let etag = Entity::of(&render, &page, 0).etag();              // `ETag`, if the type has one
 //! ```
 
+use super::atom::Atom;
 use super::dynamic;
 use super::etag;
 use super::json::JsonLight;
@@ -48,6 +49,8 @@ pub enum Metadata {
 pub enum Format {
     /// JSON light at any level.
     JsonLight,
+    /// Atom, and the XML of values and links.
+    Atom,
 }
 
 impl Format {
@@ -55,6 +58,7 @@ impl Format {
     pub fn sink<'a>(self, render: &'a Render<'a>) -> Box<dyn Sink + 'a> {
         match self {
             Format::JsonLight => Box::new(JsonLight::new(render)),
+            Format::Atom => Box::new(Atom::new(render)),
         }
     }
 }
@@ -162,6 +166,8 @@ pub trait Sink {
     fn stream(&mut self, entity: &Entity<'_>, property: &Property);
     /// An action or function that is bound to the entity, after links and streams (ACT-7).
     fn operation(&mut self, entity: &Entity<'_>, operation: &Operation);
+    /// Links, streams and operations are over, and what is inline if that comes first: properties follow.
+    fn begin_properties(&mut self, _entity: &Entity<'_>) {}
     /// A structural property.
     fn property(&mut self, property: &Property, cell: Cell<'_>);
     /// A property that the open type does not declare, after those that it does (OPN-1). The cell is that of a declared one.
@@ -172,6 +178,10 @@ pub trait Sink {
     fn end_inline(&mut self, inline: &Inline<'_>);
     /// A property or another value is the whole answer (JL-12).
     fn value(&mut self, name: &str, ty: &Type, cell: Cell<'_>);
+    /// A collection that is no property is the whole answer: an operation's, by its name (VJ-9, ATM-31).
+    fn collection(&mut self, name: &str, ty: &Type, cell: Cell<'_>) {
+        self.value(name, ty, cell);
+    }
     /// Links are the answer: `urls` are absolute (JL-13).
     fn links(&mut self, context: &LinksContext<'_>, urls: &[Vec<u8>], count: Option<u64>, next: Option<&str>);
 }
@@ -233,6 +243,11 @@ impl<'a> Entity<'a> {
     /// another one (ATM-6, JL-22). Links to navigations hang on it.
     pub fn write_edit_link(&self, out: &mut Vec<u8>) {
         self.write_path(out);
+        self.write_type_segment(out);
+    }
+
+    /// Writes what follows [`Entity::write_path`] in an edit link.
+    pub fn write_type_segment(&self, out: &mut Vec<u8>) {
         if let Some(set) = self.set()
             && self.render.schema.sets[set].entity_type != self.ty
         {
@@ -318,6 +333,13 @@ pub fn property(render: &Render<'_>, format: Format, name: &str, ty: &Type, cell
     sink.finish()
 }
 
+/// The body of a collection of primitives or complex values that an operation answers; `name` is the operation's.
+pub fn collection(render: &Render<'_>, format: Format, name: &str, ty: &Type, cell: Cell<'_>) -> Vec<u8> {
+    let mut sink = format.sink(render);
+    sink.collection(name, ty, cell);
+    sink.finish()
+}
+
 /// The body of `$links`: the identities of a page's entities (JL-13).
 pub fn links(render: &Render<'_>, format: Format, page: &Page, context: &LinksContext<'_>, next: Option<&str>) -> Vec<u8> {
     let mut sink = format.sink(render);
@@ -400,6 +422,7 @@ impl<'a> Plan<'a> {
         if sink.inline_first() {
             self.inline(plan, &entity, sink);
         }
+        sink.begin_properties(&entity);
         for &index in &plan.properties {
             sink.property(&ty.properties[index], entity.cell(index));
         }

@@ -185,14 +185,15 @@ fn read_complex(schema: &Schema, id: ComplexId, members: &[(Cow<'_, str>, Json<'
 }
 
 /// Appends a value to canonical JSON: what is complex or a collection is canonical JSON already.
-fn write_canonical(ty: &Type, value: &Value, out: &mut Vec<u8>) {
+pub(super) fn write_canonical(ty: &Type, value: &Value, out: &mut Vec<u8>) {
     match (ty.primitive(), value) {
         (None, Value::Text(json)) => out.extend_from_slice(json.as_bytes()),
         _ => canonical::write(value.cell(), out),
     }
 }
 
-fn canonical_text(out: Vec<u8>) -> Outcome<Value> {
+/// Canonical JSON that has been written, as a value.
+pub(super) fn canonical_text(out: Vec<u8>) -> Outcome<Value> {
     String::from_utf8(out).map(Value::Text).map_err(Fault::internal)
 }
 
@@ -214,7 +215,8 @@ pub fn check_facets(property: &Property, value: &Value) -> Outcome<()> {
     }
 }
 
-fn check(edm: Edm, facets: &Facets, name: &str, value: &Value) -> Outcome<()> {
+/// Checks the facets of a primitive.
+pub(super) fn check(edm: Edm, facets: &Facets, name: &str, value: &Value) -> Outcome<()> {
     let max = facets
         .max_length
         .flatten()
@@ -302,16 +304,16 @@ fn is_annotation(name: &str) -> bool {
     name.contains(['.', '@', '#'])
 }
 
-fn unknown(ty: &EntityType, name: &str) -> Fault {
+pub(super) fn unknown(ty: &EntityType, name: &str) -> Fault {
     let message = format!("The type {} has no property `{name}`.", ty.qualified());
     Fault::new(&fault::UNKNOWN_PROPERTY, message).of(name)
 }
 
-fn bad_body(message: impl Into<Cow<'static, str>>) -> Fault {
+pub(super) fn bad_body(message: impl Into<Cow<'static, str>>) -> Fault {
     Fault::new(&fault::BAD_BODY, message)
 }
 
-fn bad_value(name: &str, what: impl std::fmt::Display) -> Fault {
+pub(super) fn bad_value(name: &str, what: impl std::fmt::Display) -> Fault {
     Fault::new(&fault::BAD_VALUE, format!("The property `{name}` {what}.")).of(name)
 }
 

@@ -4,6 +4,8 @@
 //! Invariant: knows nothing of databases and of HTTP beyond the texts of headers. Reading order: the URL, the formats, `$metadata`.
 
 pub mod accept;
+pub mod atom;
+pub mod atom_read;
 pub mod batch;
 pub mod bind;
 pub mod canonical;
@@ -33,3 +35,5 @@ pub mod service;
 pub mod token;
 pub mod url;
 pub mod version;
+mod xml_text;
+pub mod xml_tree;

@@ -2,6 +2,7 @@
 //! with a `Reader` and a row in [`BodyFormat`].
 
 use super::accept::BodyFormat;
+use super::atom_read::AtomReader;
 use super::json_read::JsonLightReader;
 use super::path;
 use super::references::{ContentIds, relative};
@@ -63,6 +64,7 @@ impl BodyFormat {
     pub fn reader(self) -> &'static dyn Reader {
         match self {
             BodyFormat::JsonLight => &JsonLightReader,
+            BodyFormat::Atom => &AtomReader,
         }
     }
 }

@@ -1,9 +1,9 @@
 //! The service document (SVC-2..SVC-6, SVC-10).
 
 use super::accept::Syntax;
-use super::error::{XML_HEAD, write_xml_text};
 use super::format::{Metadata, Render};
 use super::json::write_string;
+use super::xml_text::{XML_HEAD, write_attribute, write_text};
 use crate::model::schema::SetId;
 
 /// Writes the service document: JSON light, or Atom for [`Syntax::Xml`]. `is_visible` says which sets this caller may read (SVC-6).
@@ -46,13 +46,13 @@ fn json(render: &Render<'_>, names: &[String]) -> Vec<u8> {
 fn atom(root: &str, names: &[String]) -> Vec<u8> {
     let mut out = XML_HEAD.to_vec();
     out.extend_from_slice(b"<service xmlns=\"http://www.w3.org/2007/app\" xmlns:atom=\"http://www.w3.org/2005/Atom\" xml:base=\"");
-    write_xml_text(root, &mut out);
+    write_attribute(root, &mut out);
     out.extend_from_slice(b"\"><workspace><atom:title>Default</atom:title>");
     for name in names {
         out.extend_from_slice(b"<collection href=\"");
-        write_xml_text(name, &mut out);
+        write_attribute(name, &mut out);
         out.extend_from_slice(b"\"><atom:title>");
-        write_xml_text(name, &mut out);
+        write_text(name, &mut out);
         out.extend_from_slice(b"</atom:title></collection>");
     }
     out.extend_from_slice(b"</workspace></service>");
