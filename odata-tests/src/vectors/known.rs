@@ -102,6 +102,24 @@ const KNOWN: &[(&str, &str, Group, &str)] = &[
         "the version is the one that the model needs (MET-4)",
     ),
     (
+        "wa-pay-0056",
+        "wa-pay-0056",
+        Group::Out,
+        "a change without the property that its ETag is made of",
+    ),
+    (
+        "ol2-pl-0103",
+        "ol2-pl-0103",
+        Group::Other,
+        "the id of an inline feed is its URL below the entity around it (ATM-10)",
+    ),
+    (
+        "ol2-pl-0108",
+        "ol2-pl-0108",
+        Group::Out,
+        "deleted entries and delta links are left out (ATM-34)",
+    ),
+    (
         "ol4-0108",
         "ol4-0108",
         Group::Other,

@@ -3,11 +3,13 @@
 //! Each row gets a [`Verdict`]; the whole is a table that the repository keeps (`VECTORS.md`), so that a change of it is
 //! seen. Rows that the vectors themselves call DISPUTED never fail.
 
+mod atom;
 mod batch;
 mod filters;
 mod known;
 mod literals;
 mod metadata;
+mod models;
 mod payloads;
 mod uris;
 
@@ -110,8 +112,8 @@ pub fn run(vectors: &[Vector], shared: &Path, system: System) -> Vec<(Vector, Ve
     metadata::run(&of("metadata-facts"), shared, system, &mut verdicts);
     payloads::run(&of("webapi-v3-payloads"), &of("olingo4-v3-static"), shared, system, &mut verdicts);
     uris::run(&of("webapi-v3-payloads"), &of("simple-odata-client-wire"), system, &mut verdicts);
+    atom::run(vectors, shared, &mut verdicts);
     let later = |vector: &Vector| match vector.kind.as_str() {
-        "payload-atom" => Verdict::out("Atom entries and feeds come later"),
         "payload-verbose" => Verdict::out("verbose JSON comes later"),
         kind => Verdict::Fail(format!("no test for {kind}")),
     };
