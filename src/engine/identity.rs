@@ -334,7 +334,7 @@ impl Engine {
     }
 
     /// Some properties of the rows of a built-in set, in the order of the key; the server's own look, so it sees everything.
-    fn columns(
+    pub(super) fn columns(
         &self,
         session: &mut Session<'_>,
         ty: TypeId,

@@ -12,6 +12,7 @@ mod links;
 mod load;
 mod media;
 pub mod model_rows;
+pub mod operation;
 mod permission;
 pub mod property;
 mod read;

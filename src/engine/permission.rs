@@ -1,9 +1,10 @@
 //! What a caller may do with a set: a [`Scope`], or 403. Every operation asks here first.
 
 use super::Engine;
+use super::operation::Who;
 use crate::model::caller::{Caller, SYSTEM_TENANT, Scope};
 use crate::model::fault::{self, Fault, Outcome};
-use crate::model::schema::{SetId, TypeId};
+use crate::model::schema::{Operation, OperationKind, SetId, TypeId};
 
 /// What a caller wants to do with entities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +17,25 @@ pub enum Verb {
 }
 
 impl Engine {
+    /// Whether `caller` may invoke an operation that is bound to entities of a type, or to nothing: the one place that decides it.
+    /// What the operation then reads and writes in the caller's name is asked for again, where that happens.
+    ///
+    /// # Errors
+    /// `FORBIDDEN`
+    pub fn may_invoke(&self, caller: &Caller, operation: &Operation, binding: Option<(TypeId, Option<SetId>)>) -> Outcome<()> {
+        let handler = super::operation::handler_of(operation);
+        if handler.is_some_and(|handler| handler.who != Who::Member) {
+            return Ok(());
+        }
+        let writes = handler.map_or(operation.kind() == OperationKind::Action, |handler| handler.writes);
+        let verb = if writes { Verb::Update } else { Verb::Read };
+        match binding {
+            Some((ty, set)) => self.scope(caller, ty, set, verb).map(drop),
+            None if caller.member || caller.administrator => Ok(()),
+            None => Err(Fault::new(&fault::FORBIDDEN, "None of your roles allows this.")),
+        }
+    }
+
     /// What `caller` sees of the entities of a type when it wants to `verb` them.
     ///
     /// # Errors

@@ -103,7 +103,7 @@ impl Engine {
     }
 
     /// The scope of a query: its own set and every set that its expressions go through have to be readable.
-    fn query_scope(&self, caller: &Caller, place: &Place, query: &Query) -> Outcome<Scope> {
+    pub(super) fn query_scope(&self, caller: &Caller, place: &Place, query: &Query) -> Outcome<Scope> {
         for source in &query.sources[1..] {
             self.scope(caller, source.ty, source.set, Verb::Read)?;
         }

@@ -62,6 +62,10 @@ impl Engine {
             match step {
                 Step::Key(values) => place.restrictions.push(Restriction::Key(values.clone())),
                 Step::Cast(ty) => place.ty = *ty,
+                Step::Among(keys) => {
+                    let columns = self.schema.types[place.ty].key_properties().map(|key| key.column.clone());
+                    place.restrictions.push(Restriction::ColumnsIn(columns.collect(), keys.clone()));
+                }
                 Step::Navigate { ty, navigation, set } => {
                     let scope = self.scope(caller, place.ty, place.set, Verb::Read)?;
                     self.navigate(session, &scope, &mut place, *ty, *navigation)?;

@@ -136,6 +136,11 @@ impl Engine {
 
     /// The entity at a place with all its values, kept from other writers until the transaction ends.
     pub(super) fn locked(&self, session: &mut Session<'_>, scope: &Scope, place: &Place) -> Outcome<Entity> {
+        self.entity_at(session, scope, place, true)
+    }
+
+    /// The entity at a place with all its values.
+    pub(super) fn entity_at(&self, session: &mut Session<'_>, scope: &Scope, place: &Place, lock: bool) -> Outcome<Entity> {
         if place.null {
             return Err(Fault::not_found());
         }
@@ -159,7 +164,7 @@ impl Engine {
         select.outputs = columns.outputs;
         select.restrictions = place.restrictions.clone();
         select.limit = Some(1);
-        select.lock = true;
+        select.lock = lock;
         let rows = select.fetch(session)?;
         if rows.is_empty() {
             return Err(Fault::not_found());
@@ -193,7 +198,7 @@ impl Engine {
     }
 
     /// `If-Match` and `If-None-Match` on a change (WR-68, WR-69).
-    fn check_preconditions(&self, current: &Entity, preconditions: &Preconditions) -> Outcome<()> {
+    pub(super) fn check_preconditions(&self, current: &Entity, preconditions: &Preconditions) -> Outcome<()> {
         if preconditions.if_match.is_none() && preconditions.if_none_match.is_none() {
             return Ok(());
         }

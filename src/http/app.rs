@@ -305,6 +305,7 @@ mod tests {
             complex: Vec::new(),
             operations: Vec::new(),
             association_sets: Vec::new(),
+            ignores_unknown_arguments: false,
             permission_prefix: String::new(),
             set_names: Default::default(),
         };

@@ -12,13 +12,23 @@ use super::plan::Plan;
 use super::reply::Answer;
 use super::request::{Headers, Line, Request};
 use super::visitor::Visitor;
+use crate::engine::operation;
+use crate::model::caller::Caller;
 use crate::model::fault::{self, Fault, Outcome};
 use crate::model::limits::{BODY_BYTES, URL_BYTES};
+use crate::model::target::Target;
+use crate::store::{Session, Weight};
 
 /// Answers a request below an endpoint's root; `path` is what follows it, as sent.
 pub async fn answer(app: &App, http: &HttpRequest, payload: Payload, endpoint: usize, path: &str) -> Outcome<Answer> {
+    let request = understand(app, http, endpoint, path);
+    if let Ok(request) = &request
+        && is_public(request)
+    {
+        return in_public(app, Plan::of(request, Bytes::new())?).await;
+    }
     let visitor = Visitor::enter(app, http).await?;
-    let request = match understand(app, http, endpoint, path) {
+    let request = match request {
         Ok(request) => request,
         Err(fault) => return visitor.refuse(fault).await,
     };
@@ -33,6 +43,20 @@ pub async fn answer(app: &App, http: &HttpRequest, payload: Payload, endpoint: u
     let work = plan.work(&engine);
     let done = visitor.run(work, move |session, caller| plan.run(&engine, session, caller)).await?;
     Ok(done.answer(&app.engine))
+}
+
+/// Whether what is asked for is there for everybody; credentials are not looked at then.
+fn is_public(request: &Request<'_>) -> bool {
+    let Target::Operation(call) = &request.target else { return false };
+    let operations = &request.app.engine.schema.endpoints[request.endpoint].operations;
+    call.overloads.iter().all(|&index| operation::is_public(&operations[index]))
+}
+
+/// Runs what needs no caller. Its body is not read.
+async fn in_public(app: &App, plan: Plan) -> Outcome<Answer> {
+    let engine = app.engine.clone();
+    let work = move |session: &mut Session<'_>| plan.run(&engine, session, &Caller::nobody());
+    Ok(app.db.read(Weight::Key, work).await?.answer(&app.engine))
 }
 
 async fn plan(request: &Request<'_>, http: &HttpRequest, payload: Payload) -> Outcome<Plan> {

@@ -11,6 +11,7 @@ mod document;
 mod entity;
 mod finish;
 mod health;
+mod invoke;
 mod media;
 mod origin;
 mod plan;

@@ -5,10 +5,11 @@ use actix_web::web::Bytes;
 use super::app::App;
 use super::conditions::Method;
 use super::document;
+use super::invoke;
 use super::media;
 use super::read;
 use super::reply::Answer;
-use super::request::{Request, allowed};
+use super::request::Request;
 use super::visitor::Work;
 use super::write;
 use crate::engine::Engine;
@@ -32,6 +33,8 @@ pub enum Plan {
     ReadStream(media::Read),
     /// A stream to be written, whole.
     WriteStream(media::Write),
+    /// An action, function or service operation.
+    Invoke(Box<invoke::Plan>),
 }
 
 /// What has been done, and is still to be told.
@@ -47,7 +50,7 @@ impl Plan {
     pub fn of(request: &Request<'_>, body: Bytes) -> Outcome<Plan> {
         match (request.method, &request.target) {
             (Method::Options, target) => Ok(Plan::Answer(Answer {
-                allow: allowed(target),
+                allow: request.allowed(target),
                 ..Answer::of(204)
             })),
             (_, Target::Service) => service_document(request).map(Plan::Answer),
@@ -59,7 +62,7 @@ impl Plan {
             (_, Target::Resource(_)) if media::is_upload(request) => media::Write::of(request, body).map(Plan::WriteStream),
             (_, Target::Resource(resource)) => write::Plan::of(request, resource, body).map(Plan::Write),
             (_, Target::Batch) => Err(missing("$batch is not implemented yet.")),
-            (_, Target::Operation(_)) => Err(missing("Actions and functions are not implemented yet.")),
+            (_, Target::Operation(call)) => invoke::Plan::of(request, call, &body).map(|plan| Plan::Invoke(Box::new(plan))),
         }
     }
 
@@ -77,6 +80,7 @@ impl Plan {
             Plan::Answer(_) | Plan::ReadStream(_) => Work::Read(Weight::Key),
             Plan::Read(plan) => Work::Read(plan.weight(engine)),
             Plan::Write(_) | Plan::WriteStream(_) => Work::Write,
+            Plan::Invoke(plan) => plan.work(engine),
         }
     }
 
@@ -88,6 +92,7 @@ impl Plan {
             Plan::Write(plan) => plan.run(engine, session, caller).map(Done::Changed),
             Plan::ReadStream(read) => read.run(engine, session, caller).map(Done::Answer),
             Plan::WriteStream(write) => write.run(engine, session, caller),
+            Plan::Invoke(plan) => plan.run(engine, session, caller).map(Done::Answer),
         }
     }
 }

@@ -65,11 +65,22 @@ pub fn kinds(resource: &Resource) -> (ResourceKind, Kind) {
 impl Plan {
     /// What a request reads of `resource`.
     pub fn of(request: &Request<'_>, resource: &Resource) -> Outcome<Plan> {
+        Plan::over(request, resource, &Options::default(), Options::parse(request.query)?, None)
+    }
+
+    /// The same of what a function answers: `base` are the options that are its own, and `takes` says which ones it takes when it
+    /// does not take those of the resource.
+    pub fn over(
+        request: &Request<'_>,
+        resource: &Resource,
+        base: &Options,
+        options: Options,
+        takes: Option<ResourceKind>,
+    ) -> Outcome<Plan> {
         let (resource_kind, kind) = kinds(resource);
         let schema = &request.app.engine.schema;
         check_shown(&schema.types[resource.ty], &resource.leaf)?;
-        let options = Options::parse(request.query)?;
-        options.check(resource_kind)?;
+        options.check(takes.unwrap_or(resource_kind))?;
         let choice = request.negotiate(kind)?;
         // A precondition is about one entity and its ETag (RD-4).
         if request.is_conditional()
@@ -78,7 +89,7 @@ impl Plan {
             return Err(no_etag());
         }
         Ok(Plan {
-            query: options::query(schema, request.endpoint, resource.ty, resource.end_set, &options)?,
+            query: options::query_over(schema, request.endpoint, (resource.ty, resource.end_set), base, &options)?,
             version: request.versions.answer(choice.version)?,
             endpoint: request.endpoint,
             root: request.root.clone(),
@@ -88,6 +99,11 @@ impl Plan {
             options,
             choice,
         })
+    }
+
+    /// Changes the path, when it is known which entities it is about.
+    pub fn narrow(&mut self, change: impl FnOnce(Resource) -> Resource) {
+        self.resource = change(self.resource.clone());
     }
 
     /// How much it may cost.
@@ -227,7 +243,7 @@ pub fn value(render: &Render<'_>, choice: Choice, entity: &Entity<'_>, leaf: &Le
 }
 
 /// The value alone: text, or the bytes of a Binary (CON-16). Null is no value: 404 (RD-7).
-fn raw_value(ty: &Type, cell: Cell<'_>) -> Outcome<Vec<u8>> {
+pub fn raw_value(ty: &Type, cell: Cell<'_>) -> Outcome<Vec<u8>> {
     match (ty, cell) {
         (_, Cell::Null) => Err(Fault::not_found()),
         (Type::Primitive(Edm::Binary), Cell::Bytes(bytes)) => Ok(bytes.to_vec()),

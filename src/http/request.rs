@@ -6,7 +6,7 @@ use super::app::App;
 use super::conditions::{Method, Prefer, preconditions};
 use super::media;
 use crate::model::fault::{self, Fault, Outcome};
-use crate::model::schema::Type;
+use crate::model::schema::{Schema, Type};
 use crate::model::target::{Leaf, Preconditions, Step, Target};
 use crate::odata::accept::{self, Kind};
 use crate::odata::options::{Options, ResourceKind};
@@ -118,7 +118,7 @@ impl<'a> Request<'a> {
         let versions = Versions::read(headers.version, headers.max_version, headers.min_version)?;
         let preconditions = preconditions(headers.if_match, headers.if_none_match)?;
         let target = path::parse(&app.engine.schema, endpoint, line.path)?;
-        let allow = allowed(&target);
+        let allow = allowed(&app.engine.schema, endpoint, &target);
         if method != Method::Options && !allow.split(", ").any(|name| Method::read(name, None).ok() == Some(method)) {
             return Err(Fault::method(allow));
         }
@@ -136,6 +136,11 @@ impl<'a> Request<'a> {
             headers,
             ids: ContentIds::default(),
         })
+    }
+
+    /// The methods that a resource takes.
+    pub fn allowed(&self, target: &Target) -> &'static str {
+        allowed(&self.app.engine.schema, self.endpoint, target)
     }
 
     /// The format of the answer.
@@ -162,13 +167,12 @@ impl<'a> Request<'a> {
 }
 
 /// The methods that a resource takes (WR-3).
-pub fn allowed(target: &Target) -> &'static str {
+fn allowed(schema: &Schema, endpoint: usize, target: &Target) -> &'static str {
     const ONE: &str = "GET, HEAD, PUT, PATCH, MERGE, DELETE";
     match target {
         Target::Service | Target::Metadata => "GET, HEAD",
         Target::Batch => "POST",
-        // Which of them is for the declaration to say; there is no behaviour yet.
-        Target::Operation(_) => "GET, HEAD, POST",
+        Target::Operation(call) => schema.endpoints[endpoint].operations[call.overloads[0]].methods(),
         Target::Resource(resource) => match (&resource.leaf, resource.collection) {
             (Leaf::Entities, true) | (Leaf::Links, true) => "GET, HEAD, POST",
             (Leaf::Count | Leaf::LinksCount, _) => "GET, HEAD",

@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::*;
+use crate::model::schema::Behaviour;
 use crate::odata::metadata;
 use crate::plugin::{Source, load_sources};
 
@@ -49,6 +50,16 @@ fn real_documents_survive_the_round_trip() {
         assert_eq!(report.derived.len(), *derived, "{report}");
         let schema = load_sources(vec![Source { files: texts }]).expect(file);
         let index = schema.endpoints.iter().position(|found| found.name == *endpoint).expect(file);
+        let operations = schema.endpoints[index].operations.iter();
+        let templates = operations.filter(|operation| operation.name == "Template" && operation.binding().is_some_and(|(_, many)| many));
+        for operation in templates {
+            assert_eq!(
+                operation.behaviour,
+                Behaviour::Handler("Template".to_owned()),
+                "{file}: {:?}",
+                operation.result
+            );
+        }
         let written = csdl::read(&metadata::write(&schema, index)).expect(file);
         let [before, after] = [csdl::read(&document).expect(file), written].map(|document| verify::facts(&document));
         assert!(before.len() > 50, "{file}");

@@ -37,6 +37,21 @@ pub struct Caller {
     pub member: bool,
 }
 
+impl Caller {
+    /// Who has not said who he is: sees no tenant and may nothing.
+    pub fn nobody() -> Caller {
+        Caller {
+            user: 0,
+            name: String::new(),
+            tenant: [0; 16],
+            tenants: Tenants::One([0; 16]),
+            administrator: false,
+            operator: false,
+            member: false,
+        }
+    }
+}
+
 /// Which tenants' rows a statement may see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tenants {

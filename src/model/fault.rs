@@ -32,6 +32,7 @@ faults! {
     BAD_VALUE        = 400 "bad_value", "A value does not fit its property.";
     UNKNOWN_PROPERTY = 400 "unknown_property", "The body names a property that the type does not have.";
     MISSING_PROPERTY = 400 "missing_property", "A required property is missing.";
+    BAD_ARGUMENT     = 400 "bad_argument", "An argument of an operation is missing or unknown, or does not fit its parameter.";
     BAD_REFERENCE    = 400 "bad_reference", "A foreign key names an entity that is not there.";
     ARITHMETIC       = 400 "arithmetic", "An expression overflows or divides by zero.";
     TOO_LARGE        = 400 "limit_exceeded", "The request is past one of the server's limits.";

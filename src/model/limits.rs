@@ -52,6 +52,8 @@ limits! {
     EXPAND_DEPTH = 8, "Most levels of `$expand`.";
     EXPAND_ITEMS = 64, "Most navigations in one `$expand`.";
     EXPAND_ROWS = 50_000, "Most entities that `$expand` may bring into one answer.";
+    INVOKED_ROWS = 1_000, "Most entities that one invocation of a declared operation may change or pick out.";
+    TENANT_DEPTH = 100, "Most tenants above another that its relations are looked for in.";
     SELECT_ITEMS = 1_000, "Most items of `$select`.";
     SKIP_ROWS = 1_000_000, "Largest `$skip`: the database walks over what it skips. Next links do not use it.";
     PAGE_SIZE = 45, "Entities on a page when neither the server nor the set says otherwise.";

@@ -14,6 +14,7 @@ pub mod function;
 pub mod geometry;
 pub mod limits;
 pub mod media;
+pub mod operation;
 pub mod page;
 pub mod query;
 pub mod schema;

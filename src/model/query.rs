@@ -66,6 +66,8 @@ pub struct Shape {
     pub properties: Option<Vec<String>>,
     /// Names of the navigations whose links go out; none is all.
     pub links: Option<Vec<String>>,
+    /// Indexes of the endpoint's operations that are told of where they are bound to the entity; none is all (SEL-8).
+    pub operations: Option<Vec<usize>>,
     /// What is written inline.
     pub expand: Vec<Expand>,
     /// `$select` as the context URL repeats it (SEL-9).
@@ -78,6 +80,11 @@ impl Shape {
         self.properties
             .as_ref()
             .is_none_or(|names| names.iter().any(|name| name == property))
+    }
+
+    /// Whether an operation is told of.
+    pub fn tells(&self, operation: usize) -> bool {
+        self.operations.as_ref().is_none_or(|indexes| indexes.contains(&operation))
     }
 
     /// Whether a navigation's link goes out.

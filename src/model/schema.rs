@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 pub use super::association::{Association, AssociationEnd, AssociationSet, Constraint, Join, Multiplicity, Navigation};
 use super::edm::{Edm, Value};
+pub use super::operation::{Behaviour, Operation, OperationKind, Parameter};
 pub use super::table::{Column, ColumnKind, DYNAMIC_COLUMN, Index, MEDIA_COLUMN, Reference, TYPE_COLUMN, Table};
 
 /// Index into [`Schema::types`].
@@ -56,6 +57,8 @@ pub struct Endpoint {
     pub association_sets: Vec<AssociationSet>,
     /// Name of permissions: `<prefix>:<Set>Can<Verb>`.
     pub permission_prefix: String,
+    /// Bodies of its actions may have members that the action does not declare.
+    pub ignores_unknown_arguments: bool,
     /// Set names to ids; qualified with the container for those of another container.
     pub set_names: HashMap<String, SetId>,
 }
@@ -236,48 +239,6 @@ pub struct Facets {
     pub default_value: Option<String>,
 }
 
-/// A function import: action, function or service operation.
-#[derive(Debug, Clone)]
-pub struct Operation {
-    /// Its name.
-    pub name: String,
-    /// Index into [`Endpoint::containers`].
-    pub container: usize,
-    /// `m:HttpMethod`: makes it a service operation (MET-41).
-    pub http_method: Option<String>,
-    /// IsBindable.
-    pub bindable: Option<bool>,
-    /// IsSideEffecting.
-    pub side_effecting: Option<bool>,
-    /// IsComposable.
-    pub composable: Option<bool>,
-    /// `m:IsAlwaysBindable`.
-    pub always_bindable: Option<bool>,
-    /// What it answers; none is void.
-    pub result: Option<Type>,
-    /// EntitySet of the result.
-    pub set: Option<SetId>,
-    /// EntitySetPath of the result.
-    pub set_path: Option<String>,
-    /// The binding parameter first.
-    pub parameters: Vec<Parameter>,
-}
-
-/// A parameter of an operation.
-#[derive(Debug, Clone)]
-pub struct Parameter {
-    /// Its name.
-    pub name: String,
-    /// What it takes.
-    pub ty: Type,
-    /// Nullable as declared.
-    pub nullable: Option<bool>,
-    /// Mode as declared.
-    pub mode: Option<String>,
-    /// MaxLength and the like.
-    pub facets: Facets,
-}
-
 impl Schema {
     /// The endpoint with that name.
     pub fn endpoint(&self, name: &str) -> Option<&Endpoint> {
@@ -386,12 +347,5 @@ impl Property {
     /// Has a value of its own in payloads; Edm.Stream has not.
     pub fn is_structural(&self) -> bool {
         self.ty != Type::Primitive(Edm::Stream)
-    }
-}
-
-impl Operation {
-    /// Bound to an entity or a collection of entities.
-    pub fn is_bound(&self) -> bool {
-        self.bindable == Some(true)
     }
 }

@@ -15,8 +15,40 @@ pub enum Target {
     Batch,
     /// Entities, or something of them.
     Resource(Resource),
-    /// A function import: index into the endpoint's operations. Nothing after it is read.
-    Operation(usize),
+    /// A function import.
+    Operation(Box<Call>),
+}
+
+/// A function import as a path names it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Call {
+    /// Indexes into the endpoint's operations: those that name, binding and [`Call::arguments`] leave, never none. They differ in
+    /// the names of their parameters; without anything else to go by it is the first.
+    pub overloads: Vec<usize>,
+    /// What it is bound to.
+    pub binding: Option<Resource>,
+    /// Names and literals (or aliases, `@name`) in parentheses (PTH-38).
+    pub arguments: Vec<(String, String)>,
+    /// What of the result is meant.
+    pub then: Then,
+}
+
+/// What of an operation's result is meant.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Then {
+    /// All of it: there is none, a value, or entities without a set.
+    Whole,
+    /// Something of a value.
+    Part {
+        /// Names of members inside a complex value.
+        path: Vec<String>,
+        /// What is there.
+        ty: Type,
+        /// The raw value (`/$value`).
+        raw: bool,
+    },
+    /// Entities, or something of them: the path from there, as if it began at their set.
+    Entities(Resource),
 }
 
 /// Entities, or something of them.
@@ -54,6 +86,8 @@ pub enum Step {
     },
     /// Only entities of this type.
     Cast(TypeId),
+    /// Only entities with these keys: what an operation has answered.
+    Among(Vec<Vec<Value>>),
 }
 
 /// What of the entities at the end of the steps is meant.

@@ -164,6 +164,21 @@ impl<'s> Binder<'s> {
         Ok(order)
     }
 
+    /// Binds an expression with a value of a primitive type, or null. [`BAD_FILTER`] with a position.
+    pub fn value(&mut self, node: &Node<'_>) -> Outcome<Expr> {
+        self.kind = &BAD_FILTER;
+        let operand = self.bind(node)?;
+        match operand {
+            Operand::Null | Operand::Absent => Ok(Expr::Null),
+            Operand::Value(bound) if bound.guards.is_empty() => Ok(bound.expr),
+            Operand::Value(_) => Err(self.fault(node.at, "Expected a value without a cast on its way")),
+            other => {
+                let what = self.describe(&other);
+                Err(self.fault(node.at, format!("Expected a value, not {what}")))
+            }
+        }
+    }
+
     /// The set itself and what the expressions navigate to, for [`Query::sources`](crate::model::query::Query).
     pub fn into_sources(self) -> Vec<Source> {
         self.sources

@@ -42,6 +42,24 @@ pub fn write(cell: Cell<'_>, out: &mut Vec<u8>) {
     }
 }
 
+/// A complex value: names, types and values of its members, what is complex or a collection itself as canonical JSON.
+pub fn object<'a>(members: impl Iterator<Item = (&'a str, &'a Type, Value)>) -> Value {
+    let mut out = b"{".to_vec();
+    for (name, ty, value) in members {
+        if out.len() > 1 {
+            out.push(b',');
+        }
+        write_string(name, &mut out);
+        out.push(b':');
+        match (ty.primitive(), &value) {
+            (None, Value::Text(json)) => out.extend_from_slice(json.as_bytes()),
+            _ => write(value.cell(), &mut out),
+        }
+    }
+    out.push(b'}');
+    String::from_utf8(out).map_or(Value::Null, Value::Text)
+}
+
 /// Reads a primitive value; what does not fit the type, which this server never writes, is null.
 pub fn member(edm: Edm, json: &Json<'_>) -> Value {
     match (edm, json) {

@@ -1,7 +1,11 @@
-//! Context URLs (section 12 of the requirements, JL-1..JL-8): what `odata.metadata` says of an answer.
+//! Context URLs (section 12 of the requirements, JL-1..JL-8): what `odata.metadata` says of an answer. And where what is inside of it
+//! goes on.
 
-use super::format::Render;
-use crate::model::schema::{SetId, Type, TypeId};
+use super::format::{Entity, Render, text};
+use super::{select, url};
+use crate::model::page::Expanded;
+use crate::model::query::Expand;
+use crate::model::schema::{Navigation, SetId, Type, TypeId};
 
 /// What the context URL of a feed or an entity says (JL-2, JL-3, JL-4).
 #[derive(Debug, Clone, Copy)]
@@ -84,4 +88,28 @@ pub fn write_value_context(render: &Render<'_>, ty: &Type, is_null: bool, out: &
     } else {
         out.extend_from_slice(render.schema.type_name(ty).as_bytes());
     }
+}
+
+/// The next page of an expanded navigation, from its parent's URL on: `<root>Customers('ALFKI')/Orders?$skiptoken=…`, with the
+/// options that hold inside (PAG-14, PAG-15).
+pub fn next_inner(entity: &Entity<'_>, navigation: &Navigation, expand: &Expand, expanded: &Expanded) -> Option<String> {
+    let token = expanded.next.get(entity.row)?.as_deref()?;
+    let render = entity.render;
+    let mut out = render.root.as_bytes().to_vec();
+    entity.write_edit_link(&mut out);
+    out.push(b'/');
+    out.extend_from_slice(navigation.name.as_bytes());
+    let (chosen, inner) = select::expand_text(render.schema, &expand.shape);
+    let options = [
+        ("?$skiptoken=", Some(token)),
+        ("&$select=", chosen.as_deref()),
+        ("&$expand=", inner.as_deref()),
+    ];
+    for (name, value) in options {
+        if let Some(value) = value {
+            out.extend_from_slice(name.as_bytes());
+            url::encode(value, &mut out);
+        }
+    }
+    Some(text(out))
 }

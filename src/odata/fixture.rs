@@ -195,6 +195,7 @@ fn endpoint(schema: &Schema) -> Endpoint {
         set: None,
         set_path: None,
         parameters: Vec::new(),
+        behaviour: Behaviour::Missing,
     };
     Endpoint {
         name: "Shop".to_owned(),
@@ -209,6 +210,7 @@ fn endpoint(schema: &Schema) -> Endpoint {
         complex: (0..schema.complex.len()).collect(),
         operations: vec![operation],
         association_sets: Vec::new(),
+        ignores_unknown_arguments: false,
         permission_prefix: "Apc".to_owned(),
         set_names: SETS.iter().enumerate().map(|(id, (name, _))| ((*name).to_owned(), id)).collect(),
     }
@@ -335,4 +337,39 @@ fn navigation(schema: &mut Schema, &(from, name, to, multiplicity, near, column)
             schema.types[id].own_navigations = schema.types[id].navigations.len();
         }
     }
+}
+
+/// An operation: its name, `m:HttpMethod` or whether it has side effects and may be composed, what it answers, and its parameters as
+/// names and types; with `*` before its name the first is the binding one, and with `!` behind its type null is no argument.
+pub fn operation(schema: &Schema, name: &str, kind: &str, result: &str, parameters: &[(&str, &str)]) -> Operation {
+    let parameter = |&(name, ty): &(&str, &str)| Parameter {
+        name: name.trim_start_matches('*').to_owned(),
+        ty: value_type(schema, ty.trim_end_matches('!')).unwrap(),
+        nullable: ty.ends_with('!').then_some(false),
+        mode: None,
+        facets: Facets::default(),
+    };
+    Operation {
+        name: name.to_owned(),
+        container: 0,
+        http_method: matches!(kind, "GET" | "POST").then(|| kind.to_owned()),
+        bindable: parameters.first().filter(|(name, _)| name.starts_with('*')).map(|_| true),
+        side_effecting: (kind != "action").then_some(false),
+        composable: Some(kind == "composable"),
+        always_bindable: None,
+        result: value_type(schema, result),
+        set: None,
+        set_path: None,
+        parameters: parameters.iter().map(parameter).collect(),
+        behaviour: Behaviour::Missing,
+    }
+}
+
+fn value_type(schema: &Schema, text: &str) -> Option<Type> {
+    if let Some(item) = text.strip_prefix("Collection(") {
+        return Some(Type::Collection(Box::new(value_type(schema, item.trim_end_matches(')'))?)));
+    }
+    let complex = || schema.complex.iter().position(|ty| ty.name == text).map(Type::Complex);
+    let entity = || schema.types.iter().position(|ty| ty.name == text).map(Type::Entity);
+    Edm::from_name(text).map(Type::Primitive).or_else(complex).or_else(entity)
 }

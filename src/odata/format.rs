@@ -16,18 +16,18 @@
 //! let etag = Entity::of(&render, &page, 0).etag();              // `ETag`, if the type has one
 //! ```
 
+use super::advertise;
 use super::atom::Atom;
+use super::context;
 use super::dynamic;
 use super::etag;
 use super::json::JsonLight;
-use super::select;
 use super::url;
 use super::version::Version;
 use crate::model::clock::Ticks;
 use crate::model::edm::{Cell, Edm};
 use crate::model::media::Media;
-use crate::model::page::{Expanded, Page};
-use crate::model::query::Expand;
+use crate::model::page::Page;
 use crate::model::schema::{DYNAMIC_COLUMN, EntityType, MEDIA_COLUMN, Navigation, Operation, Property, Schema, SetId, Type, TypeId};
 use crate::model::target::Dynamic;
 
@@ -164,7 +164,11 @@ pub trait Sink {
     fn link(&mut self, entity: &Entity<'_>, navigation: &Navigation);
     /// An `Edm.Stream` property, before all others; [`Entity::stream`] says what it holds.
     fn stream(&mut self, entity: &Entity<'_>, property: &Property);
-    /// An action or function that is bound to the entity, after links and streams (ACT-7).
+    /// Whether operations of this kind are told of at all.
+    fn advertises(&self, _operation: &Operation) -> bool {
+        true
+    }
+    /// An action or function that is bound to the entity, after links and streams (ACT-7); those of one name follow each other.
     fn operation(&mut self, entity: &Entity<'_>, operation: &Operation);
     /// Links, streams and operations are over, and what is inline if that comes first: properties follow.
     fn begin_properties(&mut self, _entity: &Entity<'_>) {}
@@ -308,7 +312,7 @@ fn media_of(cell: Cell<'_>) -> Option<Media> {
 }
 
 /// All that is written by the writers above is UTF-8; nothing is lost here.
-fn text(bytes: Vec<u8>) -> String {
+pub(super) fn text(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned())
 }
 
@@ -354,7 +358,7 @@ pub fn write_feed(render: &Render<'_>, sink: &mut dyn Sink, page: &Page, context
         count: page.count,
         next,
     };
-    let plan = Plan::of(render.schema, page);
+    let plan = Plan::of(render, sink, page);
     sink.begin_feed(&feed);
     for row in 0..page.rows.len() {
         plan.row(render, sink, row, context.ty, None);
@@ -364,7 +368,7 @@ pub fn write_feed(render: &Render<'_>, sink: &mut dyn Sink, page: &Page, context
 
 /// Tells a sink of one entity.
 pub fn write_entity(render: &Render<'_>, sink: &mut dyn Sink, page: &Page, row: usize, context: &Context<'_>) {
-    Plan::of(render.schema, page).row(render, sink, row, context.ty, Some(context));
+    Plan::of(render, sink, page).row(render, sink, row, context.ty, Some(context));
 }
 
 /// Tells a sink of links.
@@ -392,16 +396,20 @@ struct TypePlan {
     properties: Vec<usize>,
     streams: Vec<usize>,
     links: Vec<usize>,
+    /// Indexes into the endpoint's operations.
+    operations: Vec<usize>,
     /// Indexes into `page.expanded`.
     inline: Vec<usize>,
 }
 
 impl<'a> Plan<'a> {
-    fn of(schema: &Schema, page: &'a Page) -> Plan<'a> {
+    fn of(render: &Render<'_>, sink: &dyn Sink, page: &'a Page) -> Plan<'a> {
+        let types = page.layout.types.iter();
+        let expanded = page.expanded.iter();
         Plan {
             page,
-            types: page.layout.types.iter().map(|(ty, _)| TypePlan::of(schema, page, *ty)).collect(),
-            expanded: page.expanded.iter().map(|expanded| Plan::of(schema, &expanded.page)).collect(),
+            types: types.map(|(ty, _)| TypePlan::of(render, sink, page, *ty)).collect(),
+            expanded: expanded.map(|expanded| Plan::of(render, sink, &expanded.page)).collect(),
         }
     }
 
@@ -418,6 +426,9 @@ impl<'a> Plan<'a> {
         }
         for &stream in &plan.streams {
             sink.stream(&entity, &ty.properties[stream]);
+        }
+        for &operation in &plan.operations {
+            sink.operation(&entity, &render.schema.endpoints[render.endpoint].operations[operation]);
         }
         if sink.inline_first() {
             self.inline(plan, &entity, sink);
@@ -443,7 +454,7 @@ impl<'a> Plan<'a> {
             let (expand, expanded) = (&self.page.shape.expand[index], &self.page.expanded[index]);
             let navigation = &entity.render.schema.types[expand.ty].navigations[expand.navigation];
             let rows = expanded.children.get(entity.row).cloned().unwrap_or(0..0);
-            let next = next_inner(entity, navigation, expand, expanded);
+            let next = context::next_inner(entity, navigation, expand, expanded);
             let inline = match (navigation.is_many(), rows.is_empty()) {
                 (true, _) => Inline::Many(Feed {
                     context: None,
@@ -463,7 +474,8 @@ impl<'a> Plan<'a> {
 }
 
 impl TypePlan {
-    fn of(schema: &Schema, page: &Page, ty: TypeId) -> TypePlan {
+    fn of(render: &Render<'_>, sink: &dyn Sink, page: &Page, ty: TypeId) -> TypePlan {
+        let schema = render.schema;
         let shape = &page.shape;
         let of = &schema.types[ty];
         let shown = |stream: bool| {
@@ -488,31 +500,8 @@ impl TypePlan {
             properties: shown(false),
             streams: shown(true),
             links: links.map(|(index, _)| index).collect(),
+            operations: advertise::operations(render, sink, page, ty),
             inline,
         }
     }
-}
-
-/// The next page of an expanded navigation, from its parent's URL on: `<root>Customers('ALFKI')/Orders?$skiptoken=…`, with the
-/// options that hold inside (PAG-14, PAG-15).
-fn next_inner(entity: &Entity<'_>, navigation: &Navigation, expand: &Expand, expanded: &Expanded) -> Option<String> {
-    let token = expanded.next.get(entity.row)?.as_deref()?;
-    let render = entity.render;
-    let mut out = render.root.as_bytes().to_vec();
-    entity.write_edit_link(&mut out);
-    out.push(b'/');
-    out.extend_from_slice(navigation.name.as_bytes());
-    let (chosen, inner) = select::expand_text(render.schema, &expand.shape);
-    let options = [
-        ("?$skiptoken=", Some(token)),
-        ("&$select=", chosen.as_deref()),
-        ("&$expand=", inner.as_deref()),
-    ];
-    for (name, value) in options {
-        if let Some(value) = value {
-            out.extend_from_slice(name.as_bytes());
-            url::encode(value, &mut out);
-        }
-    }
-    Some(text(out))
 }

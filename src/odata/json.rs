@@ -1,5 +1,7 @@
 //! JSON light, writing (JL-1..JL-28): one `Vec<u8>` that grows, nothing allocated for a cell.
 
+mod operations;
+
 use super::canonical;
 use super::context::{Context, LinksContext, write_value_context};
 use super::format::{Entity, Feed, Inline, Metadata, Render, Sink};
@@ -14,6 +16,7 @@ use crate::model::text;
 pub struct JsonLight<'a> {
     render: &'a Render<'a>,
     out: Vec<u8>,
+    told: Option<operations::Told>,
 }
 
 impl<'a> JsonLight<'a> {
@@ -22,6 +25,7 @@ impl<'a> JsonLight<'a> {
         JsonLight {
             render,
             out: Vec::with_capacity(4096),
+            told: None,
         }
     }
 
@@ -209,7 +213,14 @@ impl Sink for JsonLight<'_> {
         }
     }
 
-    fn operation(&mut self, _entity: &Entity<'_>, _operation: &Operation) {}
+    /// Unless metadata is full only what need not be there (JL-20, JL-22, JL-23).
+    fn advertises(&self, operation: &Operation) -> bool {
+        self.full() || operation.always_bindable != Some(true)
+    }
+
+    fn operation(&mut self, entity: &Entity<'_>, operation: &Operation) {
+        self.tell(entity, operation);
+    }
 
     /// Nobody knows its type but from the JSON itself, so that minimal metadata says it too where JSON does not (JL-20, JL-24).
     fn dynamic(&mut self, name: &str, ty: &Type, cell: Cell<'_>) {

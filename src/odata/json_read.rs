@@ -215,8 +215,8 @@ pub fn check_facets(property: &Property, value: &Value) -> Outcome<()> {
     }
 }
 
-/// Checks the facets of a primitive.
-pub(super) fn check(edm: Edm, facets: &Facets, name: &str, value: &Value) -> Outcome<()> {
+/// The same for what is no property.
+pub fn check(edm: Edm, facets: &Facets, name: &str, value: &Value) -> Outcome<()> {
     let max = facets
         .max_length
         .flatten()

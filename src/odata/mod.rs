@@ -4,6 +4,8 @@
 //! Invariant: knows nothing of databases and of HTTP beyond the texts of headers. Reading order: the URL, the formats, `$metadata`.
 
 pub mod accept;
+pub mod advertise;
+pub mod argument;
 pub mod atom;
 pub mod atom_read;
 pub mod batch;
@@ -32,6 +34,7 @@ pub mod read;
 pub mod references;
 pub mod select;
 pub mod service;
+pub mod template;
 pub mod token;
 pub mod url;
 pub mod version;

@@ -2,6 +2,8 @@
 
 use super::bind::Binder;
 use super::{filter, select, token, url};
+use crate::model::edm::Edm;
+use crate::model::expr::{Expr, Op};
 use crate::model::fault::{BAD_OPTION, Fault, Outcome, TOO_LARGE};
 use crate::model::limits::SKIP_ROWS;
 use crate::model::query::Query;
@@ -28,10 +30,12 @@ pub enum ResourceKind {
     Batch,
     /// POST, PUT, PATCH, MERGE, DELETE (QRY-9).
     Write,
+    /// An operation that answers for itself.
+    Operation,
 }
 
 /// The letters of the kinds in [`OPTIONS`], in the order of the enum.
-const LETTERS: &[u8] = b"SELCPMDBW";
+const LETTERS: &[u8] = b"SELCPMDBWO";
 
 /// The system query options (QRY-1) and the kinds of resource that take each (QRY-8).
 const OPTIONS: &[(&str, &str)] = &[
@@ -39,12 +43,12 @@ const OPTIONS: &[(&str, &str)] = &[
     ("$orderby", "SLC"),
     ("$top", "SLC"),
     ("$skip", "SLC"),
-    ("$skiptoken", "SL"),
+    ("$skiptoken", "SLO"),
     ("$inlinecount", "SL"),
     ("$expand", "SEC"),
     ("$select", "SE"),
-    ("$format", "SELPDW"),
-    ("$callback", "SELPDW"),
+    ("$format", "SELPDWO"),
+    ("$callback", "SELPDWO"),
 ];
 
 /// FNV-1a: where it starts, and its prime.
@@ -107,6 +111,18 @@ impl Options {
             });
         }
         Ok(Options { pieces })
+    }
+
+    /// From names and values that are decoded already.
+    pub fn of(pairs: Vec<(String, String)>) -> Options {
+        let piece = |(name, value): (String, String)| Piece {
+            raw: String::new(),
+            name,
+            value,
+        };
+        Options {
+            pieces: pairs.into_iter().map(piece).collect(),
+        }
     }
 
     /// The value of a system option; an empty one is as good as none (QRY-6).
@@ -177,10 +193,14 @@ impl Options {
         }
     }
 
-    /// FNV-1a of `$filter` and `$orderby`: what the values of a `$skiptoken` depend on.
-    fn fingerprint(&self) -> u32 {
-        let [filter, order] = ["$filter", "$orderby"].map(|name| self.get(name).unwrap_or("").bytes());
-        filter.chain([SEPARATOR]).chain(order).fold(FNV.0, fnv)
+    /// FNV-1a of `$filter` and `$orderby`, those of `base` before them: what the values of a `$skiptoken` depend on.
+    fn fingerprint(&self, base: &Options) -> u32 {
+        let texts = |options: &Options| ["$filter", "$orderby"].map(|name| options.get(name).unwrap_or("").to_owned());
+        let of = |start: u32, [filter, order]: [String; 2]| filter.bytes().chain([SEPARATOR]).chain(order.bytes()).fold(start, fnv);
+        match base.pieces.is_empty() {
+            true => of(FNV.0, texts(self)),
+            false => of(of(FNV.0, texts(base)), texts(self)),
+        }
     }
 }
 
@@ -188,12 +208,34 @@ impl Options {
 /// one that the request is for. The options must have passed [`Options::check`]. Faults are those of the single options;
 /// `$skip` has the limit [`SKIP_ROWS`]. How many values `after` must have is for the engine to say, who completes the order.
 pub fn query(schema: &Schema, endpoint: usize, ty: TypeId, set: Option<SetId>, options: &Options) -> Outcome<Query> {
+    query_over(schema, endpoint, (ty, set), &Options::default(), options)
+}
+
+/// The same over what other options have left: a function's own. Both filters hold; order and shape are the function's where the
+/// request says nothing. `$top`, `$skip`, `$inlinecount` and `$skiptoken` are the request's alone.
+pub fn query_over(
+    schema: &Schema,
+    endpoint: usize,
+    (ty, set): (TypeId, Option<SetId>),
+    base: &Options,
+    options: &Options,
+) -> Outcome<Query> {
     let mut query = Query::of(ty, set);
     let mut binder = Binder::new(schema, endpoint, ty, set);
-    if let Some(text) = options.get("$filter") {
-        query.filter = Some(binder.filter(&filter::filter(text)?)?);
+    for text in [base, options].into_iter().filter_map(|options| options.get("$filter")) {
+        let filter = binder.filter(&filter::filter(text)?)?;
+        query.filter = Some(match query.filter.take() {
+            Some(first) => Expr::Binary {
+                op: Op::And,
+                edm: Edm::Boolean,
+                left: Box::new(first),
+                right: Box::new(filter),
+            },
+            None => filter,
+        });
     }
-    if let Some(text) = options.get("$orderby") {
+    let get = |name: &str| options.get(name).or_else(|| base.get(name));
+    if let Some(text) = get("$orderby") {
         query.order = binder.order(&filter::orderby(text)?)?;
     }
     query.sources = binder.into_sources();
@@ -204,11 +246,11 @@ pub fn query(schema: &Schema, endpoint: usize, ty: TypeId, set: Option<SetId>, o
         return Err(Fault::new(&TOO_LARGE, message));
     }
     query.count = options.count()?;
-    query.fingerprint = options.fingerprint();
+    query.fingerprint = options.fingerprint(base);
     if let Some(text) = options.get("$skiptoken") {
         query.after = Some(token::decode(text, query.fingerprint)?);
     }
-    query.shape = select::shape(schema, endpoint, ty, set, options.get("$select"), options.get("$expand"))?;
+    query.shape = select::shape(schema, endpoint, ty, set, get("$select"), get("$expand"))?;
     Ok(query)
 }
 
@@ -257,15 +299,15 @@ mod tests {
     #[test]
     fn resources() {
         use ResourceKind::*;
-        let kinds = [Entities, Entity, Links, Count, Property, Media, Document, Batch, Write];
+        let kinds = [Entities, Entity, Links, Count, Property, Media, Document, Batch, Write, Operation];
         assert_eq!(kinds.len(), LETTERS.len());
         for (query, taken) in [
             ("$filter=true", "SELC"),
             ("$top=1", "SLC"),
             ("$inlinecount=none", "SL"),
             ("$select=A", "SE"),
-            ("$format=json", "SELPDW"),
-            ("$filter=&a=1", "SELCPMDBW"),
+            ("$format=json", "SELPDWO"),
+            ("$filter=&a=1", "SELCPMDBWO"),
         ] {
             for kind in kinds {
                 let options = Options::parse(query).unwrap();
@@ -334,7 +376,7 @@ mod tests {
 
     #[test]
     fn fingerprints_tell_filter_and_order_apart() {
-        let of = |query: &str| Options::parse(query).unwrap().fingerprint();
+        let of = |query: &str| Options::parse(query).unwrap().fingerprint(&Options::default());
         assert_eq!(of("$filter=A&$orderby=B"), of("$orderby=B&x=1&$filter=A&$top=5"));
         let different = [
             of(""),

@@ -3,19 +3,22 @@
 //! ```text
 //! path    = [ "$metadata" | "$batch" | root *( "/" segment ) ]
 //! root    = set [key] | operation
-//! segment = navigation [key] | type [key] | property *( "/" member ) [ "/$value" ] | operation
+//! segment = navigation [key] | type [key] | property *( "/" member ) [ "/$value" ] | operation [arguments] [key]
 //!         | "$count" | "$value" | "$links/" navigation [key] [ "/$count" ]
 //! key     = "(" [ literal | name "=" literal *( "," name "=" literal ) ] ")"
 //! ```
 //! A path is split at raw slashes first, then each segment is decoded once. Positions in faults count bytes of the decoded path.
+
+mod call;
 
 use super::literal::{Expected, identifier, literal, skip_blanks, to_value};
 use super::url::decode_path;
 use crate::model::edm::{Edm, Value};
 use crate::model::fault::{BAD_KEY, BAD_PATH, Fault, Kind, NOT_FOUND, Outcome, TOO_LARGE};
 use crate::model::limits::PATH_SEGMENTS;
-use crate::model::schema::{Endpoint, EntityType, Property, Schema, SetId, Type, TypeId};
+use crate::model::schema::{EntityType, Property, Schema, SetId, Type, TypeId};
 use crate::model::target::{Leaf, Resource, Step, Target};
+use call::Names;
 
 /// What the part of a URL behind `/api/<Endpoint>/` means; `path` is raw, without the query. An unknown first segment is 404 without
 /// details; what is wrong behind it says so by name.
@@ -34,8 +37,12 @@ pub fn parse(schema: &Schema, endpoint: usize, path: &str) -> Outcome<Target> {
         return nothing_after(first, rest).map(|()| target);
     }
     let Some(set) = names.set(first.name()) else {
-        let operation = names.operation(first.name(), None);
-        return operation.map(Target::Operation).ok_or_else(Fault::not_found);
+        let found = names.operations(first.name(), None);
+        return if found.is_empty() {
+            Err(Fault::not_found())
+        } else {
+            call::call(names, found, None, first, rest)
+        };
     };
     let mut walk = Walk {
         names,
@@ -51,6 +58,17 @@ pub fn parse(schema: &Schema, endpoint: usize, path: &str) -> Outcome<Target> {
     };
     walk.key(first)?;
     walk.along(rest)
+}
+
+/// What a path means that goes on from `at`; `path` is raw.
+pub fn follow(schema: &Schema, endpoint: usize, at: Resource, path: &str) -> Outcome<Target> {
+    let names = Names { schema, endpoint };
+    Walk { names, at }.along(&split(path)?)
+}
+
+/// What an operation's name means behind one entity of a type: indexes into the endpoint's operations.
+pub fn overloads(schema: &Schema, endpoint: usize, name: &str, ty: TypeId) -> Vec<usize> {
+    Names { schema, endpoint }.operations(name, Some((ty, false)))
 }
 
 /// A decoded segment.
@@ -118,80 +136,6 @@ fn nothing_after(leaf: &Segment, rest: &[Segment]) -> Outcome<()> {
     })
 }
 
-/// Looks up the names of an endpoint.
-#[derive(Clone, Copy)]
-struct Names<'a> {
-    schema: &'a Schema,
-    endpoint: usize,
-}
-
-impl<'a> Names<'a> {
-    fn endpoint(self) -> &'a Endpoint {
-        &self.schema.endpoints[self.endpoint]
-    }
-
-    /// The name inside a container, if `name` is `Container.Name` or `Namespace.Container.Name` of it.
-    fn inside(self, container: usize, name: &str) -> Option<&str> {
-        let container = self.endpoint().containers.get(container)?;
-        let inside = |name: &'_ str| -> Option<usize> { Some(name.strip_prefix(container.name.as_str())?.strip_prefix('.')?.len()) };
-        let short = name
-            .strip_prefix(container.namespace.as_str())
-            .and_then(|rest| rest.strip_prefix('.'));
-        let length = inside(name).or_else(|| inside(short?))?;
-        Some(&name[name.len() - length..])
-    }
-
-    /// `Set`, `Container.Set` or `Namespace.Container.Set` (PTH-20).
-    fn set(self, name: &str) -> Option<SetId> {
-        let endpoint = self.endpoint();
-        endpoint.set_names.get(name).copied().or_else(|| {
-            endpoint.sets.iter().copied().find(|&id| {
-                let set = &self.schema.sets[id];
-                // A set shared from another endpoint stands in this one's default container.
-                let container = if set.endpoint == self.endpoint { set.container } else { 0 };
-                self.inside(container, name) == Some(set.name.as_str())
-            })
-        })
-    }
-
-    /// A function import by its name, bare or qualified: bound to an entity of a type or to a collection of them, or
-    /// unbound (PTH-34). The one bound to the type itself goes before one bound to a base type.
-    fn operation(self, name: &str, binding: Option<(TypeId, bool)>) -> Option<usize> {
-        let operations = &self.endpoint().operations;
-        let named = |index: &usize| {
-            let operation = &operations[*index];
-            operation.name == name || self.inside(operation.container, name) == Some(operation.name.as_str())
-        };
-        let bound_to = |index: usize| {
-            let operation = &operations[index];
-            match &operation.parameters.first().filter(|_| operation.is_bound())?.ty {
-                Type::Entity(ty) => Some((*ty, false)),
-                Type::Collection(item) => match **item {
-                    Type::Entity(ty) => Some((ty, true)),
-                    _ => None,
-                },
-                _ => None,
-            }
-        };
-        let mut found = (0..operations.len()).filter(named);
-        let Some((ty, is_collection)) = binding else {
-            return found.find(|&index| !operations[index].is_bound());
-        };
-        found
-            .filter(|&index| bound_to(index).is_some_and(|(base, many)| many == is_collection && self.schema.is_a(ty, base)))
-            .min_by_key(|&index| bound_to(index) != binding)
-    }
-
-    /// A type that the endpoint declares; another endpoint may have one of the same name.
-    fn entity_type(self, name: &str) -> Option<TypeId> {
-        let (namespace, short) = name.rsplit_once('.')?;
-        self.endpoint().types.iter().copied().find(|&id| {
-            let ty = &self.schema.types[id];
-            ty.name == short && ty.namespace == namespace
-        })
-    }
-}
-
 /// On the way along a path.
 struct Walk<'a> {
     names: Names<'a>,
@@ -219,8 +163,8 @@ impl Walk<'_> {
                 return self.property(property, segment, after);
             } else if let Some(navigation) = ty.navigation(name) {
                 self.navigate(navigation, segment)?;
-            } else if let Some(operation) = self.names.operation(name, Some((self.at.ty, self.at.collection))) {
-                return Ok(Target::Operation(operation));
+            } else if let Some(found) = self.bound(name) {
+                return call::call(self.names, found, Some(self.at), segment, after);
             } else if ty.is_open && !name.contains('.') && !self.at.collection {
                 return self.dynamic(segment, after);
             } else if name.contains('.') {
@@ -231,6 +175,12 @@ impl Walk<'_> {
             }
         }
         Ok(Target::Resource(self.at))
+    }
+
+    /// The operations of a name that are bound to what is here.
+    fn bound(&self, name: &str) -> Option<Vec<usize>> {
+        let found = self.names.operations(name, Some((self.at.ty, self.at.collection)));
+        (!found.is_empty()).then_some(found)
     }
 
     /// The path ends at this segment.
@@ -251,9 +201,13 @@ impl Walk<'_> {
 
     /// The key predicate of a segment, if it has one (PTH-10…PTH-13).
     fn key(&mut self, segment: &Segment) -> Outcome<()> {
-        let Some((predicate, position)) = segment.predicate() else {
-            return Ok(());
-        };
+        match segment.predicate() {
+            Some((predicate, position)) => self.predicate(segment, predicate, position),
+            None => Ok(()),
+        }
+    }
+
+    fn predicate(&mut self, segment: &Segment, predicate: &str, position: usize) -> Outcome<()> {
         if !self.at.collection {
             let message = format!("'{}' is one entity and takes no key.", shown(segment.name()));
             return Err(segment.fault(&BAD_PATH, message));
@@ -360,44 +314,61 @@ impl Walk<'_> {
     /// A property, members of it, and `$value` (PTH-23…PTH-25).
     fn property(self, index: usize, segment: &Segment, rest: &[Segment]) -> Outcome<Target> {
         self.one_entity(segment)?;
-        let schema = self.names.schema;
-        let mut property = &schema.types[self.at.ty].properties[index];
-        let mut path = Vec::new();
-        let mut raw = property.ty == Type::Primitive(Edm::Stream);
-        let mut last = segment;
-        let mut rest = rest;
-        while let (false, Some((next, after))) = (raw, rest.split_first()) {
-            no_key(last)?;
-            match &property.ty {
-                Type::Primitive(edm) if next.text == "$value" && !edm.is_spatial() => raw = true,
-                _ if next.text == "$value" => {
-                    let message = format!("'{}' is no plain value and has no '$value'.", property.name);
-                    return Err(next.fault(&BAD_PATH, message));
-                }
-                Type::Complex(complex) => {
-                    let complex = &schema.complex[*complex];
-                    let Some(member) = visible(&complex.properties, next.name()) else {
-                        let message = format!("{} has nothing named '{}'.", complex.qualified(), shown(next.name()));
-                        return Err(next.fault(&NOT_FOUND, message));
-                    };
-                    property = &complex.properties[member];
-                    path.push(property.name.clone());
-                }
-                _ => break,
-            }
-            last = next;
-            rest = after;
-        }
-        no_key(last)?;
-        let ty = property.ty.clone();
+        no_key(segment)?;
+        let property = &self.names.schema.types[self.at.ty].properties[index];
+        let found = value(self.names.schema, (&property.name, &property.ty), segment, rest)?;
         let leaf = Leaf::Property {
             property: index,
-            path,
-            ty,
-            raw,
+            path: found.path,
+            ty: found.ty,
+            raw: found.raw,
         };
-        self.end(leaf, last, rest)
+        self.end(leaf, found.last, found.rest)
     }
+}
+
+/// What a path says of a value.
+struct Part<'s> {
+    path: Vec<String>,
+    ty: Type,
+    raw: bool,
+    last: &'s Segment,
+    rest: &'s [Segment],
+}
+
+/// Members of a value, and `$value`: what the segments behind it mean. `segment` is the value's own.
+fn value<'s>(schema: &Schema, (name, ty): (&str, &Type), segment: &'s Segment, rest: &'s [Segment]) -> Outcome<Part<'s>> {
+    let (mut name, mut ty) = (name, ty);
+    let mut found = Part {
+        path: Vec::new(),
+        ty: ty.clone(),
+        raw: *ty == Type::Primitive(Edm::Stream),
+        last: segment,
+        rest,
+    };
+    while let (false, Some((next, after))) = (found.raw, found.rest.split_first()) {
+        match ty {
+            Type::Primitive(edm) if next.text == "$value" && !edm.is_spatial() => found.raw = true,
+            _ if next.text == "$value" => {
+                return Err(next.fault(&BAD_PATH, format!("'{name}' is no plain value and has no '$value'.")));
+            }
+            Type::Complex(complex) => {
+                let complex = &schema.complex[*complex];
+                let Some(member) = visible(&complex.properties, next.name()) else {
+                    let message = format!("{} has nothing named '{}'.", complex.qualified(), shown(next.name()));
+                    return Err(next.fault(&NOT_FOUND, message));
+                };
+                no_key(next)?;
+                (name, ty) = (&complex.properties[member].name, &complex.properties[member].ty);
+                found.path.push(name.to_owned());
+            }
+            _ => break,
+        }
+        found.last = next;
+        found.rest = after;
+    }
+    found.ty = ty.clone();
+    Ok(found)
 }
 
 fn no_key(segment: &Segment) -> Outcome<()> {

@@ -5,7 +5,7 @@
 use crate::model::fault::{BAD_SELECT, Fault, Outcome, TOO_LARGE};
 use crate::model::limits::{EXPAND_DEPTH, EXPAND_ITEMS, SELECT_ITEMS};
 use crate::model::query::{Expand, Shape};
-use crate::model::schema::{Schema, SetId, TypeId};
+use crate::model::schema::{Operation, Schema, SetId, TypeId};
 
 /// Reads both options for entities of `ty`, of `set` where the endpoint has one. [`BAD_SELECT`] with a position for
 /// names that are not there, [`TOO_LARGE`] past the limits.
@@ -97,8 +97,8 @@ enum Choice {
     Property,
     /// A navigation property, and how many segments lead to it.
     Navigation(usize, usize),
-    /// An action or function: never a part of an entity here.
-    Operation,
+    /// Actions and functions, as indexes of the endpoint's.
+    Operations(Vec<usize>),
 }
 
 struct Reader<'s> {
@@ -195,13 +195,13 @@ impl Reader<'_> {
     /// Cuts a level down to what the paths name.
     fn select(&self, shape: &mut Shape, declared: TypeId, paths: &[&[Segment<'_>]]) -> Outcome<()> {
         let mut all = false;
-        let (mut properties, mut links) = (Vec::new(), Vec::new());
+        let (mut properties, mut links, mut operations) = (Vec::new(), Vec::new(), Vec::new());
         let mut kept = vec![Kept::default(); shape.expand.len()];
         for path in paths {
             let (ty, casts) = self.casts_of_select(declared, path)?;
             match self.choice(ty, path, casts)? {
                 Choice::All => all = true,
-                Choice::Operation => {}
+                Choice::Operations(found) => operations.extend(found),
                 Choice::Property => push_new(&mut properties, path[casts].name),
                 Choice::Navigation(index, consumed) => {
                     push_new(&mut links, path[casts].name);
@@ -223,6 +223,7 @@ impl Reader<'_> {
         }
         let items: Vec<String> = paths.iter().map(|path| text(path)).collect();
         shape.select_text = Some(items.join(","));
+        shape.operations = Some(operations);
         if !all {
             shape.properties = Some(properties);
             shape.links = Some(links);
@@ -244,7 +245,7 @@ impl Reader<'_> {
     /// As [`Self::casts`], but a name with dots that is no type may be an operation with its container (SEL-1).
     fn casts_of_select(&self, declared: TypeId, path: &[Segment<'_>]) -> Outcome<(TypeId, usize)> {
         match path {
-            [only] if self.is_operation(only.name) => Ok((declared, 0)),
+            [only] if self.is_container(only.name) || !self.operations(only.name).is_empty() => Ok((declared, 0)),
             _ => self.casts(declared, path),
         }
     }
@@ -262,8 +263,10 @@ impl Reader<'_> {
             Choice::All
         } else if entity.property(segment.name).is_some() {
             Choice::Property
-        } else if self.is_operation(segment.name) {
-            Choice::Operation
+        } else if let found = self.operations(segment.name)
+            && (!found.is_empty() || self.is_container(segment.name))
+        {
+            Choice::Operations(found)
         } else if entity.is_open {
             Choice::Property
         } else {
@@ -276,8 +279,8 @@ impl Reader<'_> {
         }
     }
 
-    /// `Action`, `Container.Action`, `Namespace.Container.Action`, `Container.*`.
-    fn is_operation(&self, name: &str) -> bool {
+    /// Bound operations by `Action`, `Container.Action`, `Namespace.Container.Action` or `Container.*`.
+    fn operations(&self, name: &str) -> Vec<usize> {
         let endpoint = &self.schema.endpoints[self.endpoint];
         let (qualifier, name) = match name.rsplit_once('.') {
             Some((qualifier, name)) => (Some(qualifier), name),
@@ -290,14 +293,20 @@ impl Reader<'_> {
                     || text.strip_suffix(&container.name).and_then(|rest| rest.strip_suffix('.')) == Some(&container.namespace)
             })
         };
-        if name == "*" {
-            return qualifier.is_some() && (0..endpoint.containers.len()).any(in_container);
-        }
-        let is_it = |operation: &crate::model::schema::Operation| operation.name == name && operation.is_bound();
-        endpoint
-            .operations
-            .iter()
-            .any(|operation| is_it(operation) && in_container(operation.container))
+        let is_it = |operation: &Operation| operation.name == name || (name == "*" && qualifier.is_some());
+        let operations = endpoint.operations.iter().enumerate();
+        let found = operations.filter(|(_, operation)| operation.is_bound() && is_it(operation) && in_container(operation.container));
+        found.map(|(index, _)| index).collect()
+    }
+
+    /// `Container.*`, also of a container without operations.
+    fn is_container(&self, name: &str) -> bool {
+        let Some(qualifier) = name.strip_suffix(".*") else { return false };
+        let containers = &self.schema.endpoints[self.endpoint].containers;
+        containers.iter().any(|container| {
+            let namespaced = qualifier.strip_suffix(&container.name).and_then(|rest| rest.strip_suffix('.'));
+            qualifier == container.name || namespaced == Some(&container.namespace)
+        })
     }
 }
 

@@ -6,7 +6,7 @@ use crate::model::schema::{Schema, TypeId};
 
 use super::names::{Namer, Names};
 use super::navigations::Draft;
-use super::raw::{RawEndpoint, RawProperty, RawType};
+use super::raw::{RawEndpoint, RawOperation, RawProperty, RawType};
 use super::read::Problems;
 
 /// The schema in the making.
@@ -28,6 +28,8 @@ pub(super) struct Build<'a> {
     pub drafts: Vec<Vec<Draft<'a>>>,
     /// Associations by endpoint and qualified name.
     pub associations: HashMap<(usize, String), usize>,
+    /// Operations by endpoint and index, with what the files say of them.
+    pub placed: Vec<(usize, usize, &'a RawOperation)>,
     /// What `frame = true` brings.
     pub frame: &'a RawType,
 }
@@ -56,6 +58,7 @@ pub(super) fn build(raw: &[RawEndpoint], problems: &Problems) -> Schema {
         table_names: Namer::default(),
         drafts: Vec::new(),
         associations: HashMap::new(),
+        placed: Vec::new(),
         frame: &frame,
     };
     build.endpoints();
@@ -68,6 +71,7 @@ pub(super) fn build(raw: &[RawEndpoint], problems: &Problems) -> Schema {
     build.association_sets();
     build.operations();
     build.closures();
+    build.behaviours();
     build.schema
 }
 

@@ -1,21 +1,13 @@
-//! Endpoints and what hangs on them: containers, sets, association sets, operations, and which types their metadata declares.
+//! Endpoints and what hangs on them: containers, sets, association sets, and which types their metadata declares.
 
 use std::collections::{HashMap, HashSet};
 
-use crate::model::schema::{
-    AssociationSet, ComplexId, Container, Endpoint, EntitySet, Operation, Parameter, Property, SetId, Type, TypeId,
-};
+use crate::model::schema::{AssociationSet, ComplexId, Container, Endpoint, EntitySet, Property, SetId, Type, TypeId};
 
 use super::build::Build;
 use super::names::{self, split_qualified};
-use super::properties::Takes;
-use super::raw::{RawEndpoint, RawOperation, RawParameter};
+use super::raw::RawEndpoint;
 use super::read::{At, Place};
-
-/// Values of `http_method` (MET-40).
-const METHODS: &[&str] = &["GET", "POST", "PUT", "PATCH", "MERGE", "DELETE"];
-/// Values of a parameter's `mode`.
-const MODES: &[&str] = &["In", "Out", "InOut"];
 
 impl<'a> Build<'a> {
     /// Endpoints with their containers.
@@ -66,6 +58,7 @@ impl<'a> Build<'a> {
                 operations: Vec::new(),
                 association_sets: Vec::new(),
                 permission_prefix: raw.permission_prefix.clone().unwrap_or_else(|| "Apc".to_owned()),
+                ignores_unknown_arguments: raw.ignores_unknown_arguments,
                 set_names: HashMap::new(),
             });
         }
@@ -146,7 +139,7 @@ impl<'a> Build<'a> {
     }
 
     /// The container that a name or qualified name means; the default one without a name.
-    fn container_index(&self, endpoint: usize, said: Option<&str>, at: &At<String>) -> Option<usize> {
+    pub fn container_index(&self, endpoint: usize, said: Option<&str>, at: &At<String>) -> Option<usize> {
         let Some(said) = said else { return Some(0) };
         let (namespace, name) = split_qualified(said);
         let matches = |container: &Container| container.name == name && namespace.is_none_or(|namespace| container.namespace == namespace);
@@ -171,7 +164,7 @@ impl<'a> Build<'a> {
     }
 
     /// A set that a file names: `Set`, `Container.Set` or with the container's namespace.
-    fn named_set(&self, endpoint: usize, said: &At<String>) -> Option<SetId> {
+    pub fn named_set(&self, endpoint: usize, said: &At<String>) -> Option<SetId> {
         let found = self.lookup_set(endpoint, &said.it);
         if found.is_none() {
             self.problems.add(said.place, format!("The endpoint has no set `{}`.", said.it));
@@ -288,101 +281,6 @@ impl<'a> Build<'a> {
                 self.schema.sets[id].targets.insert(association, leads);
             }
         }
-    }
-
-    /// Function imports (MET-40 to MET-44).
-    pub fn operations(&mut self) {
-        for (endpoint, raw) in self.raw.iter().enumerate() {
-            for said in &raw.operations {
-                if let Some(operation) = self.operation(endpoint, said) {
-                    self.schema.endpoints[endpoint].operations.push(operation);
-                }
-            }
-        }
-    }
-
-    fn operation(&self, endpoint: usize, raw: &RawOperation) -> Option<Operation> {
-        names::check(self.problems, raw.name.place, "operation", &raw.name.it);
-        let container = raw.container.as_ref();
-        let container = self.container_index(endpoint, container.map(|said| said.it.as_str()), container.unwrap_or(&raw.name));
-        let set = raw.set.as_ref().and_then(|said| self.named_set(endpoint, said));
-        let namespace = self.schema.endpoints[endpoint].namespace.clone();
-        let result = raw
-            .returns
-            .as_ref()
-            .and_then(|said| self.value_type(endpoint, &[&namespace], said, Takes::Entities));
-        let mut parameters: Vec<Parameter> = Vec::new();
-        for said in &raw.parameters {
-            if parameters.iter().any(|other| other.name == said.name.it) {
-                self.problems
-                    .add(said.name.place, format!("The parameter `{}` is declared twice.", said.name.it));
-            } else if let Some(parameter) = self.parameter(endpoint, &namespace, said) {
-                parameters.push(parameter);
-            }
-        }
-        self.operation_faults(raw, &parameters);
-        Some(Operation {
-            name: raw.name.it.clone(),
-            container: container?,
-            http_method: raw.http_method.as_ref().map(|said| said.it.clone()),
-            bindable: raw.bindable,
-            side_effecting: raw.side_effecting,
-            composable: raw.composable,
-            always_bindable: raw.always_bindable,
-            result,
-            set,
-            set_path: raw.set_path.clone(),
-            parameters,
-        })
-    }
-
-    fn operation_faults(&self, raw: &RawOperation, parameters: &[Parameter]) {
-        if let Some(method) = raw.http_method.as_ref().filter(|method| !METHODS.contains(&method.it.as_str())) {
-            self.problems
-                .add(method.place, format!("`http_method` must be one of {}.", METHODS.join(", ")));
-        }
-        if raw.http_method.is_some() && raw.bindable == Some(true) {
-            self.problems.add(
-                raw.place,
-                format!(
-                    "`{}` has an `http_method`, so it is a service operation and cannot be `bindable` (MET-41).",
-                    raw.name.it
-                ),
-            );
-        }
-        let entity = |ty: &Type| match ty {
-            Type::Collection(item) => matches!(**item, Type::Entity(_)),
-            other => matches!(other, Type::Entity(_)),
-        };
-        let bound_to_entities = parameters.first().is_some_and(|parameter| entity(&parameter.ty));
-        if raw.bindable == Some(true) && !bound_to_entities && parameters.len() == raw.parameters.len() {
-            let message = format!(
-                "`{}` is bindable, so its first parameter must be an entity or a collection of entities (MET-42).",
-                raw.name.it
-            );
-            self.problems.add(raw.place, message);
-        }
-        if let (Some(set), Some(_)) = (&raw.set, &raw.set_path) {
-            self.problems.add(set.place, "`set` and `set_path` exclude each other.");
-        }
-    }
-
-    fn parameter(&self, endpoint: usize, namespace: &str, raw: &RawParameter) -> Option<Parameter> {
-        names::check(self.problems, raw.name.place, "parameter", &raw.name.it);
-        if let Some(mode) = raw.mode.as_ref().filter(|mode| !MODES.contains(&mode.it.as_str())) {
-            self.problems
-                .add(mode.place, format!("`mode` must be one of {}.", MODES.join(", ")));
-        }
-        let ty = self.value_type(endpoint, &[namespace], &raw.ty, Takes::Entities)?;
-        self.facets(raw.name.place, &raw.name.it, &ty, &raw.facets);
-        let mode = raw.mode.as_ref().map(|mode| mode.it.clone());
-        Some(Parameter {
-            name: raw.name.it.clone(),
-            ty,
-            nullable: raw.nullable,
-            mode,
-            facets: raw.facets.clone(),
-        })
     }
 
     /// Which types each endpoint's metadata declares: its own and everything that can be reached from them.

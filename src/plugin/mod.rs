@@ -9,6 +9,7 @@ mod endpoints;
 mod joins;
 mod names;
 mod navigations;
+mod operations;
 mod properties;
 mod raw;
 mod read;

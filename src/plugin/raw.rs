@@ -1,10 +1,13 @@
 //! Phase one: what the files of an endpoint say, word for word, with places. The format is described in `schema/README.md`.
 
+mod operations;
+
 use crate::model::limits::PAGE_SIZE_MAX;
 use crate::model::schema::{Attribute, Facets, Multiplicity};
 
 use super::Source;
 use super::read::{At, Fields, Place, Problems};
+pub(super) use operations::{RawBehaviour, RawOperation, RawParameter};
 
 /// All files of one endpoint.
 #[derive(Debug, Default)]
@@ -16,6 +19,7 @@ pub(super) struct RawEndpoint {
     pub container: Option<At<String>>,
     pub containers: Vec<At<String>>,
     pub permission_prefix: Option<String>,
+    pub ignores_unknown_arguments: bool,
     pub shared: Vec<At<String>>,
     pub page_size: Option<usize>,
     pub types: Vec<RawType>,
@@ -113,33 +117,6 @@ pub(super) struct RawNavigation {
     pub set: Option<At<String>>,
 }
 
-/// `[[operation]]`
-#[derive(Debug)]
-pub(super) struct RawOperation {
-    pub place: Place,
-    pub name: At<String>,
-    pub container: Option<At<String>>,
-    pub http_method: Option<At<String>>,
-    pub bindable: Option<bool>,
-    pub side_effecting: Option<bool>,
-    pub composable: Option<bool>,
-    pub always_bindable: Option<bool>,
-    pub returns: Option<At<String>>,
-    pub set: Option<At<String>>,
-    pub set_path: Option<String>,
-    pub parameters: Vec<RawParameter>,
-}
-
-/// An item of an operation's `parameters`.
-#[derive(Debug)]
-pub(super) struct RawParameter {
-    pub name: At<String>,
-    pub ty: At<String>,
-    pub nullable: Option<bool>,
-    pub mode: Option<At<String>>,
-    pub facets: Facets,
-}
-
 /// `[[association_set]]`
 #[derive(Debug)]
 pub(super) struct RawAssociationSet {
@@ -227,6 +204,7 @@ fn settings(mut fields: Fields<'_>, endpoint: &mut RawEndpoint) -> Option<At<Str
     endpoint.container = fields.text("container");
     endpoint.containers = fields.texts("containers");
     endpoint.permission_prefix = fields.text("permission_prefix").map(|prefix| prefix.it);
+    endpoint.ignores_unknown_arguments = fields.flag("ignore_unknown_arguments");
     endpoint.shared = fields.texts("shared");
     endpoint.page_size = page_size(&mut fields);
     additions(&mut fields, endpoint);
@@ -250,9 +228,12 @@ fn additions(fields: &mut Fields<'_>, endpoint: &mut RawEndpoint) {
     endpoint
         .complex
         .extend(fields.tables("complex", "a complex type").into_iter().map(complex));
-    endpoint
-        .operations
-        .extend(fields.list("operation", "an operation").into_iter().filter_map(operation));
+    endpoint.operations.extend(
+        fields
+            .list("operation", "an operation")
+            .into_iter()
+            .filter_map(operations::operation),
+    );
     let sets = fields.list("association_set", "an association set");
     endpoint.association_sets.extend(sets.into_iter().filter_map(association_set));
 }
@@ -421,43 +402,6 @@ fn navigation((name, mut fields): (At<String>, Fields<'_>)) -> RawNavigation {
     };
     fields.finish();
     navigation
-}
-
-fn operation(mut fields: Fields<'_>) -> Option<RawOperation> {
-    let place = fields.place;
-    let name = fields.required_text("name");
-    let operation = RawOperation {
-        place,
-        name: name?,
-        container: fields.text("container"),
-        http_method: fields.text("http_method"),
-        bindable: fields.choice("bindable"),
-        side_effecting: fields.choice("side_effecting"),
-        composable: fields.choice("composable"),
-        always_bindable: fields.choice("always_bindable"),
-        returns: fields.text("returns"),
-        set: fields.text("set"),
-        set_path: fields.text("set_path").map(|path| path.it),
-        parameters: fields.list("parameters", "a parameter").into_iter().filter_map(parameter).collect(),
-    };
-    fields.finish();
-    Some(operation)
-}
-
-fn parameter(mut fields: Fields<'_>) -> Option<RawParameter> {
-    let name = fields.required_text("name");
-    let ty = type_name(&mut fields, "type");
-    let nullable = fields.choice("nullable");
-    let mode = fields.text("mode");
-    let facets = facets(&mut fields);
-    fields.finish();
-    Some(RawParameter {
-        name: name?,
-        ty,
-        nullable,
-        mode,
-        facets,
-    })
 }
 
 fn association_set(mut fields: Fields<'_>) -> Option<RawAssociationSet> {

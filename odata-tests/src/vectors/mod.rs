@@ -3,6 +3,7 @@
 //! Each row gets a [`Verdict`]; the whole is a table that the repository keeps (`VECTORS.md`), so that a change of it is
 //! seen. Rows that the vectors themselves call DISPUTED never fail.
 
+mod actions;
 mod atom;
 mod batch;
 mod filters;
@@ -111,6 +112,7 @@ pub fn run(vectors: &[Vector], shared: &Path, system: System) -> Vec<(Vector, Ve
     literals::run(&of("olingo2-literals"), &mut verdicts);
     metadata::run(&of("metadata-facts"), shared, system, &mut verdicts);
     payloads::run(&of("webapi-v3-payloads"), &of("olingo4-v3-static"), shared, system, &mut verdicts);
+    actions::run(&of("webapi-v3-payloads"), &mut verdicts);
     uris::run(&of("webapi-v3-payloads"), &of("simple-odata-client-wire"), system, &mut verdicts);
     atom::run(vectors, shared, &mut verdicts);
     let later = |vector: &Vector| match vector.kind.as_str() {

@@ -37,6 +37,7 @@ pub fn run(webapi: &[&Vector], olingo: &[&Vector], shared: &Path, system: System
     for vector in webapi
         .iter()
         .filter(|vector| matches!(vector.kind.as_str(), "payload-jsonlight" | "metadata"))
+        .filter(|vector| !vector.input()["action_parameters"].is_string())
     {
         verdicts.insert(vector.id.clone(), runner.webapi(vector));
     }
@@ -66,9 +67,6 @@ impl Runner {
             return Verdict::out("a document of the source's own model, without facts to ask");
         }
         let input = vector.input();
-        if input["action_parameters"].is_string() {
-            return Verdict::out("actions come later");
-        }
         if input["scenario"].is_string() {
             return self.tag_levels();
         }

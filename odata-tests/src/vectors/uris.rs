@@ -24,7 +24,7 @@ pub fn run(webapi: &[&Vector], wire: &[&Vector], system: System, verdicts: &mut 
     for vector in wire {
         let verdict = match vector.kind.as_str() {
             "uri" | "error" => recorded(&northwind, vector),
-            "payload-jsonlight" => Verdict::out("actions come later"),
+            "payload-jsonlight" => Verdict::out("the actions of the recorded service have code behind them"),
             _ => continue,
         };
         verdicts.insert(vector.id.clone(), verdict);

@@ -105,6 +105,7 @@ fn shop() -> Schema {
             complex: Vec::new(),
             operations: Vec::new(),
             association_sets: Vec::new(),
+            ignores_unknown_arguments: false,
             permission_prefix: String::new(),
             set_names: HashMap::new(),
         }],
@@ -200,6 +201,7 @@ fn the_lowest_version_that_carries_it() {
             set: Some(0),
             set_path: None,
             parameters: Vec::new(),
+            behaviour: Default::default(),
         }
     }
     fn mapping(schema: &mut Schema, ty: TypeId, keep: &str) {
@@ -344,6 +346,7 @@ fn function_imports_say_what_was_said() {
             parameter("it", Type::Entity(0)),
             parameter("all", Type::Collection(Box::new(Type::Primitive(Edm::Guid)))),
         ],
+        behaviour: Default::default(),
     });
     let document = read(&schema);
     let import = &document.schemas[1].containers[0].function_imports[0];

@@ -2,7 +2,7 @@ use std::collections::HashMap;
 
 use super::*;
 use crate::model::edm::Cell;
-use crate::model::schema::{ComplexType, Container, EntitySet, Facets, Join, Multiplicity, Navigation, Operation, Parameter};
+use crate::model::schema::{ComplexType, Container, Endpoint, EntitySet, Facets, Join, Multiplicity, Navigation, Operation, Parameter};
 use crate::odata::url;
 
 const PRODUCT: TypeId = 0;
@@ -98,6 +98,7 @@ fn operation(name: &str, binding: Option<Type>) -> Operation {
         set: None,
         set_path: None,
         parameters: binding.map(parameter).into_iter().collect(),
+        behaviour: Default::default(),
     }
 }
 
@@ -210,6 +211,7 @@ fn schema() -> Schema {
                 operation("Name", Some(entity(PRODUCT))),
             ],
             association_sets: Vec::new(),
+            ignores_unknown_arguments: false,
             permission_prefix: "Apc".into(),
             set_names: set_names.into_iter().map(|(name, id)| (name.to_owned(), id)).collect(),
         }],
@@ -223,8 +225,14 @@ fn schema() -> Schema {
 
 /// A target in a line: the set, each step, the leaf; `[]` marks a collection, `!` the result of a cast.
 fn line(schema: &Schema, target: &Target) -> String {
-    let Target::Resource(resource) = target else {
-        return format!("{target:?}");
+    let resource = match target {
+        Target::Resource(resource) => resource,
+        Target::Operation(call) => {
+            let binding = call.binding.clone().map(Target::Resource);
+            let bound = binding.map(|binding| format!(" of {}", line(schema, &binding))).unwrap_or_default();
+            return format!("Operation{:?}{bound}", call.overloads);
+        }
+        other => return format!("{other:?}"),
     };
     let mut line = schema.sets[resource.set].name.clone();
     for step in &resource.steps {
@@ -232,6 +240,7 @@ fn line(schema: &Schema, target: &Target) -> String {
             Step::Key(values) => format!("({})", values.iter().map(short).collect::<Vec<_>>().join(",")),
             Step::Navigate { ty, navigation, .. } => format!("/{}", schema.types[*ty].navigations[*navigation].name),
             Step::Cast(ty) => format!("/{}", schema.types[*ty].name),
+            Step::Among(keys) => format!("/{keys:?}"),
         };
     }
     line += if resource.collection { "[]" } else { "" };
@@ -311,16 +320,16 @@ fn good_paths() {
         ("Products(1)/NS.Special/Lead", "Products(1)/Special/Lead"),
         ("Categories(1)/Products/NS.Special", "Categories(1)/Products/Special[]!"),
         ("Products/NS.Special(1)/NS.Product", "Products/Special(1)/Product!"),
-        ("Top", "Operation(0)"),
-        ("Top()/anything", "Operation(0)"),
-        ("Default.Shop.Top", "Operation(0)"),
-        ("Products(1)/Rate", "Operation(1)"),
-        ("Products(1)/Shop.Rate", "Operation(1)"),
-        ("Products(1)/Default.Shop.Rate", "Operation(1)"),
-        ("Products(1)/NS.Special/Rate", "Operation(2)"),
-        ("Products/Discount", "Operation(3)"),
-        ("Products/NS.Special/Discount", "Operation(3)"),
-        ("Products(1)/Shop.Name", "Operation(4)"),
+        ("Top", "Operation[0]"),
+        ("Top()", "Operation[0]"),
+        ("Default.Shop.Top", "Operation[0]"),
+        ("Products(1)/Rate", "Operation[1] of Products(1)"),
+        ("Products(1)/Shop.Rate", "Operation[1] of Products(1)"),
+        ("Products(1)/Default.Shop.Rate", "Operation[1] of Products(1)"),
+        ("Products(1)/NS.Special/Rate", "Operation[2] of Products(1)/Special!"),
+        ("Products/Discount", "Operation[3] of Products[]"),
+        ("Products/NS.Special/Discount", "Operation[3] of Products/Special[]!"),
+        ("Products(1)/Shop.Name", "Operation[4] of Products(1)"),
     ];
     let schema = schema();
     for (path, expected) in table {

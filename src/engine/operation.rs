@@ -1,0 +1,225 @@
+//! Invoking operations: actions, functions, service operations (ACT).
+//!
+//! What an operation does is declared (see [`Behaviour`]), or a function of this table: [`HANDLERS`]. Both run in the job of the
+//! request, on its session.
+
+mod built_in;
+mod declared;
+mod tenants;
+
+use super::Engine;
+use super::row::Entity;
+use crate::model::caller::{Caller, Scope};
+use crate::model::edm::Value;
+use crate::model::fault::{self, Fault, Outcome};
+use crate::model::page::Page;
+use crate::model::schema::{Behaviour, Operation, OperationKind, SetId, TypeId};
+use crate::model::target::{Preconditions, Resource};
+use crate::store::Session;
+
+/// What a request invokes.
+#[derive(Debug, Clone, Copy)]
+pub struct Invocation<'a> {
+    /// Index of the endpoint.
+    pub endpoint: usize,
+    /// Which operation.
+    pub operation: &'a Operation,
+    /// What it is bound to.
+    pub binding: Option<&'a Resource>,
+    /// A value for each of [`Operation::arguments`].
+    pub arguments: &'a [Value],
+    /// About the entity that it is bound to (WR-70).
+    pub preconditions: &'a Preconditions,
+}
+
+/// What an operation has answered.
+#[derive(Debug)]
+pub enum Given {
+    /// Nothing, or null.
+    Nothing,
+    /// A primitive, complex value or collection, in canonical content.
+    Value(Value),
+    /// Entities, rows or not; of an operation that answers one the only one.
+    Entities(Box<Page>),
+}
+
+/// What a handler is bound to.
+#[derive(Debug)]
+pub(super) enum Bound {
+    /// Nothing.
+    Nothing,
+    /// A collection of entities.
+    Entities { ty: TypeId, set: Option<SetId> },
+    /// One.
+    Entity(Entity),
+}
+
+/// Who may invoke a handler.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Who {
+    /// Everybody, without credentials.
+    Anybody,
+    /// Who can sign in.
+    User,
+    /// Who may read (or, if it writes, update) what it is bound to.
+    Member,
+}
+
+/// What a handler must be bound to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Binds {
+    /// Anything or nothing.
+    Free,
+    /// A collection of the entities that it answers.
+    OwnCollection,
+    /// One entity of this set of Core.
+    One(&'static str),
+}
+
+type Run = fn(&Engine, &mut Session<'_>, &Caller, &Bound, &[Value]) -> Outcome<Given>;
+
+/// A function behind operations.
+#[derive(Debug)]
+pub struct Handler {
+    /// In schema files: `handler = "Echo"`.
+    pub name: &'static str,
+    /// Who may invoke it.
+    pub who: Who,
+    /// Changes rows: needs the right to, and the writer's job.
+    pub writes: bool,
+    /// An operator is shown the entity that it is bound to in any tenant.
+    pub any_tenant: bool,
+    /// What it must be bound to.
+    pub binds: Binds,
+    /// How many arguments it looks at.
+    pub arguments: usize,
+    run: Run,
+}
+
+/// One that reads, for whoever can sign in.
+const fn open(name: &'static str, arguments: usize, run: Run) -> Handler {
+    Handler {
+        name,
+        who: Who::User,
+        writes: false,
+        any_tenant: false,
+        binds: Binds::Free,
+        arguments,
+        run,
+    }
+}
+
+/// One about a tenant.
+const fn of_tenant(name: &'static str, run: Run) -> Handler {
+    Handler {
+        who: Who::Member,
+        any_tenant: true,
+        binds: Binds::One("Tenants"),
+        ..open(name, 0, run)
+    }
+}
+
+/// Every handler.
+pub const HANDLERS: &[Handler] = &[
+    Handler {
+        who: Who::Member,
+        binds: Binds::OwnCollection,
+        ..open("Template", 0, built_in::template)
+    },
+    Handler {
+        who: Who::Anybody,
+        ..open("Ping", 0, built_in::ping)
+    },
+    open("AuthenticatedPing", 0, built_in::ping),
+    open("Time", 0, built_in::time),
+    open("Echo", 1, built_in::echo),
+    open("CurrentUser", 0, built_in::current_user),
+    open("CurrentTenant", 0, tenants::current),
+    of_tenant("TenantInformation", tenants::information),
+    of_tenant("IsAncestor", tenants::is_ancestor),
+    of_tenant("IsParent", tenants::is_parent),
+    of_tenant("IsChild", tenants::is_child),
+    of_tenant("IsDescendant", tenants::is_descendant),
+    of_tenant("IsSelf", tenants::is_self),
+    of_tenant("IsSibling", tenants::is_sibling),
+    of_tenant("IsRelated", tenants::is_related),
+];
+
+/// A handler by its name.
+pub fn handler(name: &str) -> Option<&'static Handler> {
+    HANDLERS.iter().find(|handler| handler.name == name)
+}
+
+/// The handler behind an operation, if it has one.
+pub fn handler_of(operation: &Operation) -> Option<&'static Handler> {
+    match &operation.behaviour {
+        Behaviour::Handler(name) => handler(name),
+        _ => None,
+    }
+}
+
+/// Whether it needs a job that writes.
+pub fn writes(operation: &Operation) -> bool {
+    match &operation.behaviour {
+        Behaviour::Missing | Behaviour::Query(_) => false,
+        Behaviour::Handler(_) => handler_of(operation).is_some_and(|handler| handler.writes),
+        Behaviour::Set(_) => true,
+    }
+}
+
+/// Whether nobody has to say who he is.
+pub fn is_public(operation: &Operation) -> bool {
+    handler_of(operation).is_some_and(|handler| handler.who == Who::Anybody)
+}
+
+impl Engine {
+    /// Does what an operation does. One that reads a declared URL is read instead: see [`Behaviour::Query`].
+    ///
+    /// # Errors
+    /// `NOT_IMPLEMENTED`, `FORBIDDEN`, `NOT_FOUND` for what it is bound to, `PRECONDITION`, and those of what it does.
+    pub fn invoke(&self, session: &mut Session<'_>, caller: &Caller, invocation: &Invocation<'_>) -> Outcome<Given> {
+        let operation = invocation.operation;
+        self.may_invoke(caller, operation, invocation.binding.map(|binding| (binding.ty, binding.end_set)))?;
+        match &operation.behaviour {
+            Behaviour::Set(texts) => self.change(session, caller, invocation, texts),
+            Behaviour::Handler(name) => {
+                let handler = handler(name).ok_or_else(|| Fault::internal(format!("no handler {name}")))?;
+                let bound = self.bound(session, caller, invocation, handler)?;
+                (handler.run)(self, session, caller, &bound, invocation.arguments)
+            }
+            Behaviour::Missing | Behaviour::Query(_) => Err(missing(operation)),
+        }
+    }
+
+    /// What a handler is bound to: it is there for the caller, and meets the preconditions.
+    fn bound(&self, session: &mut Session<'_>, caller: &Caller, invocation: &Invocation<'_>, handler: &Handler) -> Outcome<Bound> {
+        let Some(resource) = invocation.binding else {
+            return Ok(Bound::Nothing);
+        };
+        let place = self.resolve(session, caller, resource)?;
+        if resource.collection {
+            let (ty, set) = (place.ty, place.set);
+            return Ok(Bound::Entities { ty, set });
+        }
+        let scope = match handler.any_tenant && caller.operator {
+            true => Scope::everything(),
+            false => Scope::of(caller),
+        };
+        let entity = self.entity_at(session, &scope, &place, handler.writes)?;
+        self.check_preconditions(&entity, invocation.preconditions)?;
+        Ok(Bound::Entity(entity))
+    }
+}
+
+/// Declared, but without behaviour.
+pub fn missing(operation: &Operation) -> Fault {
+    let what = match operation.kind() {
+        OperationKind::Action => "action",
+        OperationKind::Function => "function",
+        OperationKind::Service => "service operation",
+    };
+    Fault::new(
+        &fault::NOT_IMPLEMENTED,
+        format!("The {what} {} has no behaviour on this server.", operation.name),
+    )
+}
