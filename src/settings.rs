@@ -8,8 +8,9 @@ use std::path::PathBuf;
 
 use toml::de::{DeTable, DeValue};
 
-use crate::http::{Network, Origins, split_url};
+use crate::http::{Jsonp, Network, Origins, split_url};
 use crate::model::limits::PAGE_SIZE_MAX;
+use crate::odata::accept::{Family, PlainJson, Preferences};
 
 /// One row of [`SETTINGS`].
 pub struct Setting {
@@ -55,6 +56,12 @@ pub struct Settings {
     pub workers: usize,
     /// Changes of entities with an ETag need `If-Match`.
     pub require_if_match: bool,
+    /// Formats.
+    pub preferences: Preferences,
+    /// Members of bodies that a type does not have are passed over.
+    pub ignore_unknown: bool,
+    /// Who may use `$callback`.
+    pub jsonp: Jsonp,
     /// What is logged.
     pub log: String,
 }
@@ -178,10 +185,44 @@ pub const SETTINGS: &[Setting] = &[
         value: "json|atom",
         default: "json",
         help: "What a client gets that names no format",
-        set: |_, text| match text {
-            "json" => Ok(()),
-            "atom" => Err("atom is not implemented yet; json is".to_owned()),
-            _ => Err("is json or atom".to_owned()),
+        set: |settings, text| {
+            settings.preferences.default_format = one_of(text, &[("json", Family::Json), ("atom", Family::Atom)])?;
+            Ok(())
+        },
+    },
+    Setting {
+        key: "plain_json",
+        option: "plain-json",
+        value: "by-version|verbose",
+        default: "by-version",
+        help: "What application/json without odata= is: JSON light for clients of version 3.0 and verbose JSON for older ones, or \
+            always verbose, as jQuery and Kendo UI expect it",
+        set: |settings, text| {
+            let known = [("by-version", PlainJson::ByVersion), ("verbose", PlainJson::Verbose)];
+            settings.preferences.plain_json = one_of(text, &known)?;
+            Ok(())
+        },
+    },
+    Setting {
+        key: "unknown_properties",
+        option: "unknown-properties",
+        value: "refuse|ignore",
+        default: "refuse",
+        help: "What becomes of members of a body that the type does not have; grids that send fields of their own need ignore",
+        set: |settings, text| {
+            settings.ignore_unknown = one_of(text, &[("refuse", false), ("ignore", true)])?;
+            Ok(())
+        },
+    },
+    Setting {
+        key: "jsonp",
+        option: "jsonp",
+        value: "same-site|any-site",
+        default: "same-site",
+        help: "Web pages that may use $callback; with any-site every page reads what its visitors may read here",
+        set: |settings, text| {
+            settings.jsonp = one_of(text, &[("same-site", Jsonp::SameSite), ("any-site", Jsonp::AnySite)])?;
+            Ok(())
         },
     },
     Setting {
@@ -242,6 +283,13 @@ pub const SETTINGS: &[Setting] = &[
     },
 ];
 
+/// The meaning of one of a few words.
+fn one_of<T: Copy>(text: &str, known: &[(&str, T)]) -> Result<T, String> {
+    let names: Vec<&str> = known.iter().map(|row| row.0).collect();
+    let found = known.iter().find(|row| row.0 == text);
+    found.map(|row| row.1).ok_or(format!("is {}", names.join(" or ")))
+}
+
 fn header_name(name: &str) -> Result<(), String> {
     let fit = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
     fit.then_some(()).ok_or("is the name of a header: letters, digits and -".to_owned())
@@ -280,6 +328,9 @@ impl Settings {
             token_header: String::new(),
             workers: std::thread::available_parallelism().map_or(2, NonZeroUsize::get),
             require_if_match: false,
+            preferences: Preferences::default(),
+            ignore_unknown: false,
+            jsonp: Jsonp::default(),
             log: String::new(),
         };
         for row in SETTINGS.iter().filter(|row| !row.default.is_empty()) {
@@ -399,10 +450,16 @@ mod tests {
             ),
             ("", &[], &[("listen", "8080")], "--listen: is an address"),
             (
-                "default_format = \"atom\"",
+                "default_format = \"xml\"",
                 &[],
                 &[],
-                "odonata.toml:1: default_format: atom is not implemented yet",
+                "odonata.toml:1: default_format: is json or atom",
+            ),
+            (
+                "",
+                &[("ODONATA_PLAIN_JSON", "light")],
+                &[],
+                "ODONATA_PLAIN_JSON: is by-version or verbose",
             ),
             (
                 "tenant_headers = \"A,,B\"",

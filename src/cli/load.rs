@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::csv::{Field, Reader};
 use super::{House, load_json, say, told};
 use crate::auth::password;
 use crate::engine::Engine;
@@ -15,6 +14,7 @@ use crate::model::limits::LOAD_ROWS;
 use crate::model::schema::{EntityType, Join, Property, Schema, SetId, Type, TypeId};
 use crate::model::target::Body;
 use crate::model::text;
+use crate::odata::csv_records::{Field, Records};
 use crate::odata::json_read::check_facets;
 use crate::settings::Settings;
 use crate::store::Session;
@@ -115,14 +115,14 @@ fn read(path: &Path, schema: &Schema, target: Target, loader: &mut Loader<'_>) -
             })
         }
         (true, Some(_)) => Err("a link table is loaded from CSV".to_owned()),
-        (false, _) => read_csv(Reader::new(BufReader::new(file)), schema, target, &mut |line, row| {
+        (false, _) => read_csv(Records::new(BufReader::new(file)), schema, target, &mut |line, row| {
             loader.push(format!("line {line}"), row)
         }),
     }
 }
 
 fn read_csv(
-    mut reader: Reader<impl std::io::BufRead>,
+    mut reader: Records<impl std::io::BufRead>,
     schema: &Schema,
     target: Target,
     push: &mut dyn FnMut(usize, Row) -> Result<(), String>,

@@ -1,7 +1,6 @@
 //! The command line: `odonata serve` and its companions. Every command opens the house the same way.
 
 mod check;
-mod csv;
 mod import;
 mod load;
 mod load_json;

@@ -17,6 +17,9 @@ pub fn run(settings: &Settings) -> Result<(), String> {
         token_header: settings.token_header.clone(),
         workers: settings.workers,
         require_if_match: settings.require_if_match,
+        preferences: settings.preferences,
+        ignore_unknown: settings.ignore_unknown,
+        jsonp: settings.jsonp,
     };
     http::serve(config, house.engine.clone(), house.db.clone(), |address| {
         say(&format!("listening on http://{address}"))

@@ -13,6 +13,7 @@ use super::conditions::Method;
 use super::cors::{METHODS, Origins};
 use super::finish::Finish;
 use super::health::{self, Metrics};
+use super::jsonp::{Callback, Jsonp};
 use super::media;
 use super::origin::{Network, split_url};
 use super::reply::{self, Answer};
@@ -24,8 +25,9 @@ use crate::engine::Engine;
 use crate::model::fault::{Fault, Outcome};
 use crate::model::limits::SHUTDOWN_SECONDS;
 use crate::model::schema::Schema;
-use crate::odata::version::Version;
-use crate::odata::{accept, metadata};
+use crate::odata::accept::{self, Choice, Preferences, Wishes};
+use crate::odata::metadata;
+use crate::odata::version::{Version, Versions};
 use crate::store::Db;
 
 /// Threads of a worker's pool for scans and password hashes; the stack of each is only used while it works.
@@ -55,6 +57,12 @@ pub struct Config {
     pub workers: usize,
     /// Changes of entities with an ETag need `If-Match` (WR-67).
     pub require_if_match: bool,
+    /// Formats.
+    pub preferences: Preferences,
+    /// Members of bodies that a closed type does not have are passed over (JL-34).
+    pub ignore_unknown: bool,
+    /// Who may ask for scripts.
+    pub jsonp: Jsonp,
 }
 
 /// What all requests share.
@@ -219,16 +227,41 @@ async fn answer(request: HttpRequest, payload: Payload, app: Data<App>) -> HttpR
         Some(response) => response,
         None => match guarded(lead(&app, &request, payload, place)).await {
             Ok(answer) => answer.into_response(),
-            Err(fault) => {
-                let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
-                let format = request::format_option(request.query_string());
-                reply::of_fault(&fault, accept::for_error(format.as_deref(), accept))
-            }
+            Err(fault) => reply::of_fault(&fault, error_choice(&app.config, &request)),
         },
+    };
+    let response = match callback(&app.config, &request).filter(|_| !label.is_empty()) {
+        Some(callback) => callback.wrap(response),
+        None => response,
     };
     let response = app.finish.apply(&request, response).await;
     running.answered(Method::label(request.method().as_str()), response.status().as_u16(), label);
     response
+}
+
+/// The format and version of an error, as far as the request says what it wants.
+fn error_choice(config: &Config, request: &HttpRequest) -> Choice {
+    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let format = request::option_value(request.query_string(), "$format");
+    let versions = Versions::read(None, header("maxdataserviceversion"), header("mindataserviceversion")).unwrap_or_default();
+    let choice = accept::for_error(&Wishes {
+        format: format.as_deref(),
+        accept: header("accept"),
+        charset: header("accept-charset"),
+        callback: callback(config, request).is_some(),
+        max: versions.max,
+        preferences: config.preferences,
+    });
+    Choice {
+        version: choice.version.max(versions.min),
+        ..choice
+    }
+}
+
+/// The function that the answer is to call; none where it may not, which is an error already.
+fn callback(config: &Config, request: &HttpRequest) -> Option<Callback> {
+    let site = request.headers().get("sec-fetch-site").and_then(|site| site.to_str().ok());
+    Callback::of(request.method().as_str(), request.query_string(), site, config.jsonp).ok()?
 }
 
 async fn lead(app: &App, request: &HttpRequest, payload: Payload, place: Place<'_>) -> Outcome<Answer> {

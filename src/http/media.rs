@@ -82,7 +82,7 @@ pub fn is_upload(request: &Request<'_>) -> bool {
         (Method::Put, _) => is_stream(resource),
         (Method::Post, Leaf::Entities) => {
             let has_stream = request.app.engine.schema.types[resource.ty].has_stream;
-            has_stream && (request.headers.slug.is_some() || accept::body_format(request.headers.content_type).is_err())
+            has_stream && (request.headers.slug.is_some() || !accept::is_entity(request.headers.content_type))
         }
         _ => false,
     }
@@ -92,6 +92,9 @@ impl Read {
     /// What a request reads of `resource`.
     pub fn of(request: &Request<'_>, resource: &Resource) -> Outcome<Read> {
         Options::parse(request.query)?.check(ResourceKind::Media)?;
+        if request.callback {
+            return Err(accept::no_script());
+        }
         let needed = if resource.leaf == Leaf::Media { Version::V1 } else { Version::V3 };
         Ok(Read {
             db: request.app.db.clone(),

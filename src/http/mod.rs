@@ -12,6 +12,7 @@ mod entity;
 mod finish;
 mod health;
 mod invoke;
+mod jsonp;
 mod media;
 mod origin;
 mod plan;
@@ -23,4 +24,5 @@ mod write;
 
 pub use app::{Config, serve};
 pub use cors::Origins;
+pub use jsonp::Jsonp;
 pub use origin::{Network, split_url};

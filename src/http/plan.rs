@@ -19,6 +19,7 @@ use crate::model::target::Target;
 use crate::odata::accept::Kind;
 use crate::odata::format::Render;
 use crate::odata::service;
+use crate::odata::version::Version;
 use crate::store::{Session, Weight};
 
 /// A request, understood as far as that goes without the database.
@@ -51,6 +52,7 @@ impl Plan {
         match (request.method, &request.target) {
             (Method::Options, target) => Ok(Plan::Answer(Answer {
                 allow: request.allowed(target),
+                version: request.versions.answer(Version::V1)?.text(),
                 ..Answer::of(204)
             })),
             (_, Target::Service) => service_document(request).map(Plan::Answer),

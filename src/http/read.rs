@@ -5,16 +5,19 @@ use super::request::Request;
 use crate::engine::{Engine, Read};
 use crate::model::caller::Caller;
 use crate::model::edm::{Cell, Edm};
+use crate::model::expr::Expr;
 use crate::model::fault::{self, Fault, Outcome};
-use crate::model::page::Page;
-use crate::model::query::Query;
-use crate::model::schema::{EntityType, SetId, Type};
+use crate::model::page::{Expanded, Page};
+use crate::model::query::{Query, Shape};
+use crate::model::schema::{EntityType, Schema, SetId, Type};
 use crate::model::target::{Leaf, Preconditions, Resource, Step};
 use crate::model::text;
 use crate::odata::accept::{Choice, Kind};
-use crate::odata::format::{self, Context, Entity, LinksContext, Render};
+use crate::odata::canonical;
+use crate::odata::format::{self, Context, Entity, Format, LinksContext, Render};
+use crate::odata::needs::{self, Needs};
 use crate::odata::options::{self, Options, ResourceKind};
-use crate::odata::{canonical, version::Version};
+use crate::odata::version::{Version, Versions};
 use crate::store::{Session, Weight};
 
 /// A read that can be carried to another thread. Rendering is part of the database's job, so that it runs where the read does: a
@@ -24,6 +27,8 @@ pub struct Plan {
     query: Query,
     options: Options,
     choice: Choice,
+    versions: Versions,
+    /// Of the answer, if it has no next link.
     version: Version,
     endpoint: usize,
     root: String,
@@ -88,9 +93,18 @@ impl Plan {
         {
             return Err(no_etag());
         }
+        let query = options::query_over(schema, request.endpoint, (resource.ty, resource.end_set), base, &options)?;
+        demand(&request.versions, resource, &options, &query)?;
+        if choice.format == Format::Csv && (!query.shape.expand.is_empty() || query.count) {
+            let message = "CSV has no place for `$expand` and `$inlinecount`.";
+            return Err(Fault::new(&fault::BAD_OPTION, message));
+        }
+        let count = if query.count { needs::paging(choice.format) } else { Version::V1 };
+        let needed = needed(schema, &choice, request.versions.max, resource, &query.shape, resource.collection).max(count);
         Ok(Plan {
-            query: options::query_over(schema, request.endpoint, (resource.ty, resource.end_set), base, &options)?,
-            version: request.versions.answer(choice.version)?,
+            query,
+            versions: request.versions,
+            version: request.versions.answer(needed)?,
             endpoint: request.endpoint,
             root: request.root.clone(),
             url: request.url.clone(),
@@ -120,7 +134,7 @@ impl Plan {
             let count = engine.count(session, caller, &self.resource, &self.query)?;
             return Ok(self.ok(count.to_string().into_bytes()));
         }
-        let render = Render {
+        let mut render = Render {
             version: self.version,
             url: &self.url,
             now: engine.clock.now(),
@@ -136,13 +150,34 @@ impl Plan {
                     .next
                     .as_deref()
                     .map(|token| format!("{}?{}", self.url, self.options.next_link(token, page.top_left)));
-                Ok(self.ok(match self.resource.leaf {
+                render.version = self.version_of(&page)?;
+                let body = match self.resource.leaf {
                     Leaf::Links => self.links(&render, &page, next.as_deref()),
                     _ => format::feed(&render, self.choice.format, &page, &self.context(&page), next.as_deref()),
-                }))
+                };
+                Ok(Answer {
+                    version: render.version.text(),
+                    next: next.filter(|_| self.choice.format == Format::Csv),
+                    ..self.ok(body)
+                })
             }
-            Read::Entity(page) => self.entity(&render, &page),
+            Read::Entity(page) => {
+                render.version = self.version_of(&page)?;
+                self.entity(&render, &page)
+            }
         }
+    }
+
+    /// Next links are of version 2.0. A client below gets what fits on one page, and is told so if there is more (VER-8, VER-21).
+    fn version_of(&self, page: &Page) -> Outcome<Version> {
+        let paging = needs::paging(self.choice.format);
+        if !has_next(page) || paging <= self.version {
+            return Ok(self.version);
+        }
+        self.versions.answer(paging).map_err(|_| {
+            let message = "There are more entities than fit on a page, and a next link needs version 2.0: ask with `$top` and `$skip`.";
+            Fault::new(&fault::BAD_REQUEST, message)
+        })
     }
 
     fn ok(&self, body: Vec<u8>) -> Answer {
@@ -176,7 +211,11 @@ impl Plan {
             Leaf::Property { .. } | Leaf::Dynamic { .. } => value(render, self.choice, &entity, &self.resource.leaf)?,
             _ => format::entity(render, self.choice.format, page, 0, &self.context(page)),
         };
-        Ok(Answer { etag, ..self.ok(body) })
+        Ok(Answer {
+            etag,
+            version: render.version.text(),
+            ..self.ok(body)
+        })
     }
 
     fn context<'a>(&self, page: &'a Page) -> Context<'a> {
@@ -201,6 +240,46 @@ impl Plan {
         };
         format::links(render, self.choice.format, page, &context, next)
     }
+}
+
+/// Refuses what is newer than the request says of itself (VER-30, VER-31).
+fn demand(versions: &Versions, resource: &Resource, options: &Options, query: &Query) -> Outcome<()> {
+    for name in ["$select", "$inlinecount", "$skiptoken"] {
+        if options.get(name).is_some() {
+            versions.demand(Version::V2, name)?;
+        }
+    }
+    if matches!(resource.leaf, Leaf::Count | Leaf::LinksCount) {
+        versions.demand(Version::V2, "$count")?;
+    }
+    let order = query.order.iter().map(|order| &order.expr);
+    if query.filter.iter().chain(order).any(Expr::has_lambda) {
+        versions.demand(Version::V3, "`any` and `all`")?;
+    }
+    Ok(())
+}
+
+/// The version that the answer needs, as far as that is known before it is read.
+pub fn needed(schema: &Schema, choice: &Choice, max: Version, resource: &Resource, shape: &Shape, is_feed: bool) -> Version {
+    let needs = Needs {
+        schema,
+        format: choice.format,
+        max,
+    };
+    let content = match &resource.leaf {
+        Leaf::Entities => needs.entities(resource.ty, shape, is_feed),
+        Leaf::Links if resource.collection => needs.collection(),
+        Leaf::Property { ty, raw: false, .. } => needs.value(ty),
+        Leaf::Dynamic { raw: false, .. } => max,
+        _ => Version::V1,
+    };
+    choice.version.max(content)
+}
+
+/// Whether there is more than the page has, or than one of those inside it.
+fn has_next(page: &Page) -> bool {
+    let inside = |expanded: &Expanded| expanded.next.iter().any(Option::is_some) || has_next(&expanded.page);
+    page.next.is_some() || page.expanded.iter().any(inside)
 }
 
 /// The set that the last navigation starts from, its name, and whether it leads to a collection.

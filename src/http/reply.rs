@@ -38,6 +38,8 @@ pub struct Answer {
     pub preference: &'static str,
     /// `Allow`; none if empty.
     pub allow: &'static str,
+    /// URL of the next page, where the format has no place for it.
+    pub next: Option<String>,
     /// The body.
     pub body: Bytes,
     /// A stream instead of it.
@@ -76,6 +78,7 @@ impl Answer {
             (header::LOCATION, self.location),
             (DATA_SERVICE_ID, self.id),
             (header::ETAG, self.etag),
+            (header::LINK, self.next.map(|next| format!("<{next}>; rel=\"next\""))),
         ] {
             // URLs and ETags are percent-encoded, so they are always values of headers.
             if let Some(value) = text.and_then(|text| HeaderValue::try_from(text).ok()) {
@@ -180,7 +183,10 @@ mod tests {
 
     #[test]
     fn faults_have_what_their_status_needs() {
-        let choice = accept::for_error(Some("xml"), None);
+        let choice = accept::for_error(&accept::Wishes {
+            format: Some("xml"),
+            ..accept::Wishes::none()
+        });
         let cases = [
             (
                 Fault::new(&fault::UNAUTHENTICATED, "x"),

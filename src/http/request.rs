@@ -4,13 +4,15 @@ use actix_web::HttpRequest;
 
 use super::app::App;
 use super::conditions::{Method, Prefer, preconditions};
+use super::jsonp::Callback;
 use super::media;
 use crate::model::fault::{self, Fault, Outcome};
 use crate::model::schema::{Schema, Type};
 use crate::model::target::{Leaf, Preconditions, Step, Target};
-use crate::odata::accept::{self, Kind};
+use crate::odata::accept::{self, BodyFormat, Kind, Wishes};
 use crate::odata::options::{Options, ResourceKind};
 use crate::odata::path;
+use crate::odata::read::Reading;
 use crate::odata::references::ContentIds;
 use crate::odata::url::decode_query;
 use crate::odata::version::{Version, Versions};
@@ -20,6 +22,9 @@ use crate::odata::version::{Version, Versions};
 #[allow(missing_docs)]
 pub struct Headers<'a> {
     pub accept: Option<&'a str>,
+    pub accept_charset: Option<&'a str>,
+    /// `Sec-Fetch-Site`.
+    pub site: Option<&'a str>,
     pub content_type: Option<&'a str>,
     pub prefer: Option<&'a str>,
     pub if_match: Option<&'a str>,
@@ -41,6 +46,8 @@ impl<'a> Headers<'a> {
     pub fn read(get: impl Fn(&str) -> Outcome<Option<&'a str>>) -> Outcome<Headers<'a>> {
         Ok(Headers {
             accept: get("accept")?,
+            accept_charset: get("accept-charset")?,
+            site: get("sec-fetch-site")?,
             content_type: get("content-type")?,
             prefer: get("prefer")?,
             if_match: get("if-match")?,
@@ -87,6 +94,8 @@ pub struct Request<'a> {
     pub query: &'a str,
     /// `$format`.
     pub format: Option<String>,
+    /// There is a `$callback` (CON-25).
+    pub callback: bool,
     /// The version headers.
     pub versions: Versions,
     /// The preconditions.
@@ -130,7 +139,8 @@ impl<'a> Request<'a> {
             url: format!("{root}{}", line.path),
             root,
             query: line.query,
-            format: format_option(line.query),
+            format: option_value(line.query, "$format"),
+            callback: Callback::of(line.method, line.query, headers.site, app.config.jsonp)?.is_some(),
             versions,
             preconditions,
             headers,
@@ -145,7 +155,31 @@ impl<'a> Request<'a> {
 
     /// The format of the answer.
     pub fn negotiate(&self, kind: Kind) -> Outcome<accept::Choice> {
-        accept::negotiate(kind, self.format.as_deref(), self.headers.accept, self.versions.max)
+        let wishes = Wishes {
+            format: self.format.as_deref(),
+            accept: self.headers.accept,
+            charset: self.headers.accept_charset,
+            callback: self.callback,
+            max: self.versions.max,
+            preferences: self.app.config.preferences,
+        };
+        accept::negotiate(kind, &wishes)
+    }
+
+    /// The format of the body (CON-18).
+    pub fn body_format(&self) -> Outcome<BodyFormat> {
+        accept::body_format(self.headers.content_type, &self.versions, self.app.config.preferences)
+    }
+
+    /// What the readers of the body share.
+    pub fn reading(&self) -> Reading<'_> {
+        Reading {
+            schema: &self.app.engine.schema,
+            endpoint: self.endpoint,
+            root: &self.root,
+            ids: &self.ids,
+            ignore_unknown: self.app.config.ignore_unknown,
+        }
     }
 
     /// The format of a document; it takes no options but `$format` (SVC-8, MET-7).
@@ -192,14 +226,12 @@ fn allowed(schema: &Schema, endpoint: usize, target: &Target) -> &'static str {
     }
 }
 
-/// `$format`, decoded, wherever it stands in a query: errors have their format even when the query is wrong.
-pub fn format_option(query: &str) -> Option<String> {
-    let is_format = |name: &str| name == "$format" || name.eq_ignore_ascii_case("%24format");
-    query.split('&').find_map(|option| {
-        option
-            .split_once('=')
-            .filter(|(name, _)| is_format(name))
-            .and_then(|(_, value)| decode_query(value))
+/// A system option, decoded, wherever it stands in a query: errors have their format even when the query is wrong.
+pub fn option_value(query: &str, option: &str) -> Option<String> {
+    query.split('&').find_map(|piece| {
+        let (name, value) = piece.split_once('=')?;
+        decode_query(name).filter(|name| name.trim() == option)?;
+        decode_query(value)
     })
 }
 
@@ -208,7 +240,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn format_is_found() {
+    fn options_are_found() {
         for (query, expected) in [
             ("", None),
             ("$top=1&$format=json", Some("json")),
@@ -220,7 +252,7 @@ mod tests {
             ("$format", None),
             ("$format=%zz", None),
         ] {
-            assert_eq!(format_option(query).as_deref(), expected, "{query}");
+            assert_eq!(option_value(query, "$format").as_deref(), expected, "{query}");
         }
     }
 }

@@ -14,10 +14,8 @@ use crate::model::caller::Caller;
 use crate::model::edm::Value;
 use crate::model::fault::{self, Fault, Outcome};
 use crate::model::target::{Body, Leaf, Preconditions, Resource};
-use crate::odata::accept;
 use crate::odata::options::{Options, ResourceKind};
 use crate::odata::raw;
-use crate::odata::read::Reading;
 use crate::store::Session;
 
 pub use answer::{Changed, Manner};
@@ -148,8 +146,8 @@ fn check_preconditions(request: &Request<'_>, resource: &Resource) -> Outcome<()
 
 /// The entity that the body of `$links` names (WR-85, WR-86).
 fn link(request: &Request<'_>, body: &[u8]) -> Outcome<Resource> {
-    let url = accept::body_format(request.headers.content_type)?.reader().link(body)?;
-    reading(request).reference(&url)
+    let url = request.body_format()?.reader().link(body)?;
+    request.reading().reference(&url)
 }
 
 /// What a property is to hold: null for DELETE (WR-46), else what the body says (WR-55).
@@ -162,9 +160,7 @@ fn assignment(request: &Request<'_>, resource: &Resource, body: &[u8]) -> Outcom
     let value = match (request.method, raw) {
         (Method::Delete, _) => Value::Null,
         (_, true) => raw::read(declared, content_type, body)?,
-        (_, false) => accept::body_format(content_type)?
-            .reader()
-            .property(&reading(request), declared, body)?,
+        (_, false) => request.body_format()?.reader().property(&request.reading(), declared, body)?,
     };
     Ok(Assignment {
         property: *property,
@@ -172,13 +168,4 @@ fn assignment(request: &Request<'_>, resource: &Resource, body: &[u8]) -> Outcom
         value,
         merge: request.method == Method::Patch,
     })
-}
-
-fn reading<'a>(request: &'a Request<'_>) -> Reading<'a> {
-    Reading {
-        schema: &request.app.engine.schema,
-        endpoint: request.endpoint,
-        root: &request.root,
-        ids: &request.ids,
-    }
 }

@@ -184,6 +184,17 @@ impl Expr {
         }
     }
 
+    /// Whether `any` or `all` is in it.
+    pub fn has_lambda(&self) -> bool {
+        match self {
+            Expr::Lambda { .. } | Expr::Items { .. } => true,
+            Expr::Call(_, arguments) => arguments.iter().any(Expr::has_lambda),
+            Expr::Not(inner) | Expr::Negate(inner) | Expr::IsNull(inner) | Expr::Cast(inner, _) => inner.has_lambda(),
+            Expr::Binary { left, right, .. } => left.has_lambda() || right.has_lambda(),
+            _ => false,
+        }
+    }
+
     /// Whether its value can be null.
     pub fn nullable(&self, schema: &Schema) -> bool {
         match self {

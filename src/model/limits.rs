@@ -42,7 +42,9 @@ limits! {
     COORDINATE_EXPONENT = 100, "Coordinates reach to ten to this power, and nearer to zero than its inverse they are zero: PostgreSQL refuses products that leave the range of a Double.";
     BODY_ENTITIES = 1_000, "Most entities that one body makes and links: each takes statements of its own inside one write (WR-17).";
     BODY_PASSWORDS = 10, "Most different passwords in one body: each costs a hash.";
+    CSV_COLUMNS = 1_000, "Most columns of a CSV body: their names are looked up one by one.";
     PATH_SEGMENTS = 100, "Longest path; a navigation costs a read for each segment (PTH-6).";
+    CALLBACK_BYTES = 128, "Longest `$callback`: the libraries' names have twenty.";
     EXPRESSION_DEPTH = 100, "Deepest nesting in `$filter` and `$orderby`; everything after the parser recurses over it (FLT-75).";
     EXPRESSION_NODES = 500, "Largest expression: a flat chain of `and` is a deep tree for the database (FLT-75).";
     TEXT_GROWTH = 10_000, "How many times longer than its parts a text may become by `replace` within `replace`.";

@@ -107,6 +107,7 @@ fn read_properties(reading: &Reading<'_>, body: &mut Body, properties: Option<&E
         let Some(index) = of.property(&element.name) else {
             match of.is_open && of.navigation(&element.name).is_none() {
                 true => body.dynamic.push(undeclared(reading, element)?),
+                false if reading.ignore_unknown => {}
                 false => return Err(unknown(of, &element.name)),
             }
             continue;
@@ -142,6 +143,8 @@ fn entity_type(reading: &Reading<'_>, declared: TypeId, entry: &Element) -> Outc
         None => declared,
         Some(term) => match schema.find_type(term.trim_start_matches('#')) {
             Some(ty) if schema.is_a(ty, declared) => ty,
+            // A base type says less, and so nothing (WR-35).
+            Some(ty) if schema.is_a(declared, ty) => declared,
             _ => {
                 return Err(bad_body(format!("The category must name {base} or a type that derives from it.")));
             }

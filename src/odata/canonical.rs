@@ -94,12 +94,15 @@ pub fn follow(json: &str, path: &[String], ty: &Type) -> Value {
     match (ty, at) {
         (_, Json::Null) => Value::Null,
         (Type::Primitive(edm), json) => member(*edm, json),
-        (_, json) => {
-            let mut out = Vec::new();
-            write_tree(json, &mut out);
-            String::from_utf8(out).map_or(Value::Null, Value::Text)
-        }
+        (_, json) => text(json),
     }
+}
+
+/// What is complex or a collection, as a cell holds it.
+pub fn text(json: &Json<'_>) -> Value {
+    let mut out = Vec::new();
+    write_tree(json, &mut out);
+    String::from_utf8(out).map_or(Value::Null, Value::Text)
 }
 
 /// A complex value changed by another that has only some members: the others stay, at every level (WR-31).

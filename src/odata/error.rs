@@ -1,4 +1,4 @@
-//! Bodies of errors: JSON light (JL-14) and XML (ATM-33). Position and property of a fault stand in `innererror`, where clients that do
+//! Bodies of errors: JSON light (JL-14), verbose JSON, which has no `d` around them (VJ-11), and XML (ATM-33). Position and property of a fault stand in `innererror`, where clients that do
 //! not know them pass over them.
 
 use super::accept::Syntax;
@@ -6,17 +6,18 @@ use super::json::write_string;
 use super::xml_text::{XML_HEAD, write_text};
 use crate::model::fault::Fault;
 
-/// Writes the body of an error: XML for [`Syntax::Xml`], else JSON. The media type is that of the negotiated choice
+/// Writes the body of an error: XML for [`Syntax::Xml`], else JSON of one kind or the other. The media type is that of the negotiated choice
 /// ([`accept::for_error`](super::accept::for_error)).
 pub fn write(fault: &Fault, syntax: Syntax) -> Vec<u8> {
     match syntax {
         Syntax::Xml => xml(fault),
-        _ => json(fault),
+        Syntax::Verbose => json(fault, "error"),
+        _ => json(fault, "odata.error"),
     }
 }
 
-fn json(fault: &Fault) -> Vec<u8> {
-    let mut out = b"{\"odata.error\":{\"code\":".to_vec();
+fn json(fault: &Fault, name: &str) -> Vec<u8> {
+    let mut out = format!("{{\"{name}\":{{\"code\":").into_bytes();
     write_string(fault.kind.code, &mut out);
     out.extend_from_slice(b",\"message\":{\"lang\":\"en-US\",\"value\":");
     write_string(&fault.message, &mut out);
@@ -85,6 +86,8 @@ mod tests {
         ];
         for (fault, json, xml) in cases {
             assert_eq!(String::from_utf8(write(&fault, Syntax::Json)).unwrap(), json);
+            let verbose = json.replacen("odata.error", "error", 1);
+            assert_eq!(String::from_utf8(write(&fault, Syntax::Verbose)).unwrap(), verbose);
             let written = String::from_utf8(write(&fault, Syntax::Xml)).unwrap();
             assert!(written.starts_with("<?xml") && written.ends_with(xml), "{written}");
         }

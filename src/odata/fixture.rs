@@ -3,7 +3,9 @@
 
 use std::collections::HashMap;
 
-use crate::model::edm::Edm;
+use crate::model::edm::{Cell, Edm};
+use crate::model::page::{Layout, Page, Rows};
+use crate::model::query::Shape;
 use crate::model::schema::*;
 
 /// Complex types: name, properties. A type text is an Edm name, a complex type's name or `Collection(...)` of one; `?` is nullable.
@@ -180,6 +182,51 @@ pub fn type_id(schema: &Schema, name: &str) -> TypeId {
 /// A set by its name.
 pub fn set_id(schema: &Schema, name: &str) -> SetId {
     schema.sets.iter().position(|set| set.name == name).unwrap()
+}
+
+/// Rows of a type and of those that derive from it; each row is its type's name and the values of some properties.
+pub fn page(schema: &Schema, set: Option<&str>, ty: &str, rows: &[(&str, &[(&str, Cell<'_>)])]) -> Page {
+    let declared = type_id(schema, ty);
+    let mut columns: Vec<&str> = Vec::new();
+    for &ty in &schema.types[declared].family {
+        for property in &schema.types[ty].properties {
+            if !columns.contains(&property.name.as_str()) {
+                columns.push(&property.name);
+            }
+        }
+    }
+    let layout = |ty: &TypeId| {
+        let cells = schema.types[*ty].properties.iter();
+        (
+            *ty,
+            cells
+                .map(|property| columns.iter().position(|column| *column == property.name))
+                .collect(),
+        )
+    };
+    let mut page = Page {
+        set: set.map(|set| set_id(schema, set)),
+        ty: declared,
+        rows: Rows::new(columns.len() + 1),
+        layout: Layout {
+            type_cell: Some(columns.len()),
+            types: schema.types[declared].family.iter().map(layout).collect(),
+            hidden: Vec::new(),
+        },
+        count: None,
+        next: None,
+        top_left: None,
+        shape: Shape::default(),
+        expanded: Vec::new(),
+    };
+    for (ty, values) in rows {
+        for column in &columns {
+            let value = values.iter().find(|(name, _)| name == column);
+            page.rows.push(value.map_or(Cell::Null, |(_, cell)| *cell));
+        }
+        page.rows.push(Cell::Text(&format!("Shop.{ty}")));
+    }
+    page
 }
 
 fn endpoint(schema: &Schema) -> Endpoint {

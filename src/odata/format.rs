@@ -19,10 +19,12 @@
 use super::advertise;
 use super::atom::Atom;
 use super::context;
+use super::csv::Csv;
 use super::dynamic;
 use super::etag;
 use super::json::JsonLight;
 use super::url;
+use super::verbose::Verbose;
 use super::version::Version;
 use crate::model::clock::Ticks;
 use crate::model::edm::{Cell, Edm};
@@ -49,8 +51,12 @@ pub enum Metadata {
 pub enum Format {
     /// JSON light at any level.
     JsonLight,
+    /// Verbose JSON in the dialect of the answer's version.
+    Verbose,
     /// Atom, and the XML of values and links.
     Atom,
+    /// CSV.
+    Csv,
 }
 
 impl Format {
@@ -58,7 +64,9 @@ impl Format {
     pub fn sink<'a>(self, render: &'a Render<'a>) -> Box<dyn Sink + 'a> {
         match self {
             Format::JsonLight => Box::new(JsonLight::new(render)),
+            Format::Verbose => Box::new(Verbose::new(render)),
             Format::Atom => Box::new(Atom::new(render)),
+            Format::Csv => Box::new(Csv::new(render)),
         }
     }
 }
@@ -126,6 +134,8 @@ impl<'a> Render<'a> {
 pub struct Feed<'a> {
     /// Of the whole answer; none for an expanded navigation.
     pub context: Option<&'a Context<'a>>,
+    /// What they were read from.
+    pub page: &'a Page,
     /// `$inlinecount`.
     pub count: Option<u64>,
     /// Absolute URL of the next page.
@@ -355,6 +365,7 @@ pub fn links(render: &Render<'_>, format: Format, page: &Page, context: &LinksCo
 pub fn write_feed(render: &Render<'_>, sink: &mut dyn Sink, page: &Page, context: &Context<'_>, next: Option<&str>) {
     let feed = Feed {
         context: Some(context),
+        page,
         count: page.count,
         next,
     };
@@ -458,6 +469,7 @@ impl<'a> Plan<'a> {
             let inline = match (navigation.is_many(), rows.is_empty()) {
                 (true, _) => Inline::Many(Feed {
                     context: None,
+                    page: &expanded.page,
                     count: None,
                     next: next.as_deref(),
                 }),

@@ -38,26 +38,13 @@ impl<'a> JsonLight<'a> {
         self.annotation(name, "");
     }
 
-    /// Begins the member `<name><suffix>`; names of the schema are identifiers and need no escape.
+    /// Begins the member `<name><suffix>`.
     fn annotation(&mut self, name: &str, suffix: &str) {
-        self.out.reserve(name.len() + suffix.len() + 4);
-        comma(&mut self.out);
-        self.out.push(b'"');
-        self.out.extend_from_slice(name.as_bytes());
-        self.out.extend_from_slice(suffix.as_bytes());
-        self.out.extend_from_slice(b"\":");
+        begin_member(name, suffix, &mut self.out);
     }
 
-    /// Writes a string of ASCII and URL characters by `write`, escaped afterwards if it needs that.
     fn string_of(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
-        self.out.push(b'"');
-        let start = self.out.len();
-        write(&mut self.out);
-        if self.out[start..].iter().any(|&byte| needs_escape(byte)) {
-            let raw = self.out.split_off(start);
-            write_escaped(&raw, &mut self.out);
-        }
-        self.out.push(b'"');
+        string_of(&mut self.out, write);
     }
 
     fn context(&mut self, write: impl FnOnce(&Render<'_>, &mut Vec<u8>)) {
@@ -320,8 +307,30 @@ impl Sink for JsonLight<'_> {
     }
 }
 
+/// Writes a string of ASCII and URL characters by `write`, escaped afterwards if it needs that.
+pub(super) fn string_of(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    out.push(b'"');
+    let start = out.len();
+    write(out);
+    if out[start..].iter().any(|&byte| needs_escape(byte)) {
+        let raw = out.split_off(start);
+        write_escaped(&raw, out);
+    }
+    out.push(b'"');
+}
+
+/// Begins the member `<name><suffix>` of the object that is open; names of the schema are identifiers and need no escape.
+pub(super) fn begin_member(name: &str, suffix: &str, out: &mut Vec<u8>) {
+    out.reserve(name.len() + suffix.len() + 4);
+    comma(out);
+    out.push(b'"');
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(suffix.as_bytes());
+    out.extend_from_slice(b"\":");
+}
+
 /// Separates from what is before it in the object or array that is open.
-fn comma(out: &mut Vec<u8>) {
+pub(super) fn comma(out: &mut Vec<u8>) {
     if !matches!(out.last(), None | Some(b'{' | b'[' | b':')) {
         out.push(b',');
     }
@@ -339,7 +348,7 @@ fn tells_type(ty: &Type, cell: Cell<'_>) -> bool {
 }
 
 /// Cells with canonical JSON are written by this server; one that it cannot read is null.
-fn parse(json: &str) -> Json<'_> {
+pub(super) fn parse(json: &str) -> Json<'_> {
     json_tree::parse(json.as_bytes()).unwrap_or(Json::Null)
 }
 
@@ -362,11 +371,11 @@ pub fn write_primitive(edm: Edm, cell: Cell<'_>, out: &mut Vec<u8>) {
 }
 
 /// Writing into a `Vec` cannot fail, and numbers have no error of their own.
-fn write_number(value: impl serde::Serialize, out: &mut Vec<u8>) {
+pub(super) fn write_number(value: impl serde::Serialize, out: &mut Vec<u8>) {
     let _ = serde_json::to_writer(out, &value);
 }
 
-fn write_number_string(value: u64, out: &mut Vec<u8>) {
+pub(super) fn write_number_string(value: u64, out: &mut Vec<u8>) {
     out.push(b'"');
     write_number(value, out);
     out.push(b'"');
@@ -419,7 +428,7 @@ fn write_escaped(bytes: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Writes the wire form of canonical JSON by its declared type. The depth is that of `json`, which its parser bounds.
-fn write_canonical(schema: &Schema, ty: &Type, json: &Json<'_>, full: bool, out: &mut Vec<u8>) {
+pub(super) fn write_canonical(schema: &Schema, ty: &Type, json: &Json<'_>, full: bool, out: &mut Vec<u8>) {
     match (ty, json) {
         (Type::Collection(item), Json::Array(items)) => {
             out.push(b'[');

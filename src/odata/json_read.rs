@@ -1,24 +1,27 @@
-//! JSON light, reading (JL-30..JL-39, PRM-20..PRM-24): bodies of entities, properties and links, and checks of values that other
-//! readers share.
+//! JSON, reading, light (JL-30..JL-39) and verbose (VJ-1, VJ-9..VJ-13) alike: bodies of entities, properties and links, and checks of
+//! values that other readers share (PRM-20..PRM-24).
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use super::canonical;
 use super::dynamic;
 use super::geojson;
 use super::json_tree::{self, Json};
 use super::read::{Reader, Reading};
+use super::verbose_read;
 use crate::model::edm::{Edm, Value};
 use crate::model::fault::{self, Fault, Outcome};
 use crate::model::geometry;
-use crate::model::schema::{ComplexId, EntityType, Facets, Property, Schema, Type, TypeId};
+use crate::model::limits::DYNAMIC_PROPERTIES;
+use crate::model::schema::{ComplexId, EntityType, Facets, Navigation, Property, Schema, Type, TypeId};
 use crate::model::target::{Body, Link, Linked};
 use crate::model::text;
 
-/// JSON light.
-pub struct JsonLightReader;
+/// JSON of both kinds.
+pub struct JsonReader;
 
-impl Reader for JsonLightReader {
+impl Reader for JsonReader {
     fn entity(&self, reading: &Reading<'_>, ty: TypeId, body: &[u8]) -> Outcome<Body> {
         read_entity(reading, ty, &json_tree::parse(body)?)
     }
@@ -32,75 +35,150 @@ impl Reader for JsonLightReader {
     }
 }
 
-/// Reads an entity: `odata.type` in the body may name a type that derives from `ty` (JL-31).
+/// Reads an entity: the body may name a type that derives from `ty` (JL-31, VJ-13).
 pub fn read_entity(reading: &Reading<'_>, ty: TypeId, json: &Json<'_>) -> Outcome<Body> {
-    let schema = reading.schema;
+    let json = match reading.schema.types[ty].property("d") {
+        None => verbose_read::unwrap(json),
+        Some(_) => json,
+    };
+    entity(reading, ty, json)
+}
+
+/// The depth is that of `json`, which its parser bounds.
+fn entity(reading: &Reading<'_>, ty: TypeId, json: &Json<'_>) -> Outcome<Body> {
     let Json::Object(members) = json else {
         return Err(bad_body("The body must be a JSON object with the entity's properties."));
     };
-    let ty = entity_type(schema, ty, json.member("odata.type"))?;
-    let of = &schema.types[ty];
-    let (mut values, mut links, mut undeclared) = (Vec::new(), Vec::new(), Vec::new());
-    for (name, json) in members {
+    let ty = entity_type(reading.schema, ty, json)?;
+    let of = &reading.schema.types[ty];
+    let mut body = Body::new(ty, Vec::new());
+    // Looked up once for all.
+    let typed = members.iter().filter(|_| of.is_open);
+    let types: HashMap<&str, &Json<'_>> = typed
+        .filter_map(|(name, json)| Some((name.strip_suffix("@odata.type")?, json)))
+        .collect();
+    for (name, value) in members {
         if let Some(property) = of.property(name) {
             let declared = &of.properties[property];
-            let is_echo = declared.write_only && *json == Json::Null;
+            let is_echo = declared.write_only && *value == Json::Null;
             if !declared.read_only && !declared.generated && declared.is_structural() && !is_echo {
-                values.push((property, read_property_value(schema, declared, json)?));
+                body.values.push((property, read_property_value(reading.schema, declared, value)?));
             }
         } else if let Some(navigation) = of.navigation(name) {
-            let target = of.navigations[navigation].target;
-            let to = each(json, |json| read_entity(reading, target, json).map(Linked::New))?;
-            links.push(Link { navigation, to });
-        } else if let Some((name, "odata.bind")) = name.split_once('@')
-            && let Some(navigation) = of.navigation(name)
-        {
-            let to = each(json, |json| match json {
-                Json::String(url) => reading.reference(url).map(Linked::Existing),
-                _ => Err(bad_body("A bind must be a URL.").of(name)),
-            })?;
-            links.push(Link { navigation, to });
-        } else if !is_annotation(name) && of.is_open {
-            let type_name = match json_member(members, &format!("{name}@odata.type")) {
-                Some(Json::String(type_name)) => Some(type_name.as_ref()),
+            let linked = inline(reading, &of.navigations[navigation], value)?;
+            link(&mut body, of, navigation, linked)?;
+        } else if let Some((name, "odata.bind")) = name.split_once('@') {
+            let navigation = of.navigation(name).ok_or_else(|| unknown(of, name))?;
+            let linked = bind(reading, &of.navigations[navigation], value)?;
+            link(&mut body, of, navigation, linked)?;
+        } else if is_annotation(name) {
+        } else if of.is_open {
+            let named = match types.get(name.as_ref()) {
+                Some(Json::String(named)) => Some(named.as_ref()),
                 _ => None,
             };
-            undeclared.push(dynamic::from_json(schema, name, type_name, json)?);
-        } else if !is_annotation(name) {
+            body.dynamic.push(dynamic::from_json(reading.schema, name, named, value)?);
+            if body.dynamic.len() > DYNAMIC_PROPERTIES {
+                let message = format!("An entity has at most {DYNAMIC_PROPERTIES} properties that its type does not declare.");
+                return Err(Fault::new(&fault::TOO_LARGE, message));
+            }
+        } else if !reading.ignore_unknown {
             return Err(unknown(of, name));
         }
     }
-    Ok(Body {
-        links,
-        dynamic: undeclared,
-        ..Body::new(ty, values)
-    })
+    Ok(body)
 }
 
-fn json_member<'j, 'a>(members: &'j [(Cow<'a, str>, Json<'a>)], name: &str) -> Option<&'j Json<'a>> {
-    members.iter().find(|(member, _)| member == name).map(|(_, json)| json)
+/// Adds what a body says of a navigation; of one to many it may say so in two members (JL-33).
+fn link(body: &mut Body, of: &EntityType, navigation: usize, to: Option<Vec<Linked>>) -> Outcome<()> {
+    let Some(to) = to else { return Ok(()) };
+    match body.links.iter_mut().find(|link| link.navigation == navigation) {
+        Some(link) if of.navigations[navigation].is_many() => link.to.extend(to),
+        Some(_) => {
+            let name = &of.navigations[navigation].name;
+            return Err(bad_body(format!("The navigation `{name}` leads to one entity, and is there twice.")).of(name));
+        }
+        None => body.links.push(Link { navigation, to }),
+    }
+    Ok(())
 }
 
-/// Reads the body of a property (JL-37): `{"value":…}`, `{"odata.null":true}`, or a complex value's members.
+fn existing(reading: &Reading<'_>, navigation: &Navigation, url: &str) -> Outcome<Linked> {
+    let found = reading.reference(url).map_err(|fault| fault.of(&navigation.name))?;
+    Ok(Linked::Existing(found))
+}
+
+/// `Nav@odata.bind`: a URL, or an array of URLs (JL-32). None where that says nothing.
+fn bind(reading: &Reading<'_>, navigation: &Navigation, json: &Json<'_>) -> Outcome<Option<Vec<Linked>>> {
+    let bad = || {
+        let what = if navigation.is_many() { "an array of URLs" } else { "a URL" };
+        bad_body(format!("`{}@odata.bind` takes {what}.", navigation.name)).of(&navigation.name)
+    };
+    let one = |json: &Json<'_>| match json {
+        Json::String(url) => existing(reading, navigation, url),
+        _ => Err(bad()),
+    };
+    match (json, navigation.is_many()) {
+        (Json::Null, false) => Ok(Some(Vec::new())),
+        (Json::Array(items), true) if items.is_empty() => Ok(None),
+        (Json::Array(items), true) => items.iter().map(one).collect::<Outcome<_>>().map(Some),
+        (json, _) => Ok(Some(vec![one(json)?])),
+    }
+}
+
+/// The value of a navigation: entities to be created, or to be linked to by `__metadata.uri` (JL-33, VJ-12). None where that says
+/// nothing: a link that was not followed, no entities.
+fn inline(reading: &Reading<'_>, navigation: &Navigation, json: &Json<'_>) -> Outcome<Option<Vec<Linked>>> {
+    let one = |json: &Json<'_>| match (json, verbose_read::metadata(json, "uri")) {
+        (_, Some(Json::String(url))) => existing(reading, navigation, url),
+        (Json::Object(_), _) => entity(reading, navigation.target, json).map(Linked::New),
+        _ => Err(bad_body(format!("The navigation `{}` takes entities.", navigation.name)).of(&navigation.name)),
+    };
+    match (json, verbose_read::items(json)) {
+        (Json::Null, _) => Ok((!navigation.is_many()).then(Vec::new)),
+        (json, _) if verbose_read::is_deferred(json) => Ok(None),
+        (_, Some([])) => Ok(None),
+        (_, Some(items)) if navigation.is_many() => items.iter().map(one).collect::<Outcome<_>>().map(Some),
+        (json, None) if !navigation.is_many() => Ok(Some(vec![one(json)?])),
+        _ => {
+            let what = if navigation.is_many() {
+                "an array of entities"
+            } else {
+                "one entity"
+            };
+            Err(bad_body(format!("The navigation `{}` takes {what}.", navigation.name)).of(&navigation.name))
+        }
+    }
+}
+
+/// Reads the body of a property: `{"value":…}`, `{"odata.null":true}`, `{"Name":…}`, or a complex value's members (JL-37, VJ-9).
 pub fn read_property(schema: &Schema, property: &Property, body: &[u8]) -> Outcome<Value> {
     let json = json_tree::parse(body)?;
+    let json = verbose_read::unwrap(&json);
     let is_null = json.member("odata.null") == Some(&Json::Boolean(true));
-    match (&property.ty, json.member("value")) {
+    // A complex type may have a member of the same name of its own.
+    let is_own = |name: &str| matches!(property.ty, Type::Complex(id) if schema.complex[id].property(name).is_some());
+    let wrapped = ["value", &property.name].into_iter().filter(|name| !is_own(name));
+    let value = wrapped.filter_map(|name| json.member(name)).next();
+    match (&property.ty, value) {
         _ if is_null => read_property_value(schema, property, &Json::Null),
-        // A complex type may have a member `value` of its own.
-        (Type::Complex(id), value) if value.is_none() || schema.complex[*id].property("value").is_some() => {
-            read_property_value(schema, property, &json)
-        }
         (_, Some(value)) => read_property_value(schema, property, value),
+        (Type::Complex(_), None) => read_property_value(schema, property, json),
+        (Type::Collection(_), None) if json.member("results").is_some() => read_property_value(schema, property, json),
         _ => Err(bad_body("The body must be a JSON object with the member `value`.")),
     }
 }
 
-/// Reads the body of a link (JL-38): the URL in `{"url":"…"}`.
+/// Reads the body of a link: the URL in `{"url":"…"}` or `{"uri":"…"}` (JL-38, VJ-10).
 pub fn read_link(body: &[u8]) -> Outcome<String> {
-    match json_tree::parse(body)?.member("url") {
+    let json = json_tree::parse(body)?;
+    let json = verbose_read::unwrap(&json);
+    let url = json.member("url").or_else(|| json.member("uri"));
+    match url.or_else(|| verbose_read::metadata(json, "uri")) {
         Some(Json::String(url)) => Ok(url.to_string()),
-        _ => Err(bad_body("The body must be a JSON object with the member `url`.")),
+        _ => Err(bad_body(
+            "The body must be a JSON object with the member `url`, or `uri` in verbose JSON.",
+        )),
     }
 }
 
@@ -136,9 +214,9 @@ pub fn read_value(schema: &Schema, ty: &Type, facets: &Facets, name: &str, json:
         }
         (Type::Primitive(edm), json) => read_primitive(*edm, json).ok_or_else(|| bad_value(name, format!("takes a value of {edm}"))),
         (Type::Complex(id), Json::Object(members)) => read_complex(schema, *id, members, name),
-        (Type::Collection(item), Json::Array(items)) => {
+        (Type::Collection(item), json) if verbose_read::items(json).is_some() => {
             let mut out = b"[".to_vec();
-            for (index, json) in items.iter().enumerate() {
+            for (index, json) in verbose_read::items(json).unwrap_or_default().iter().enumerate() {
                 if index > 0 {
                     out.push(b',');
                 }
@@ -202,7 +280,7 @@ fn read_primitive(edm: Edm, json: &Json<'_>) -> Option<Value> {
     match (edm, json) {
         (Edm::Boolean, Json::Boolean(value)) => Some(Value::Boolean(*value)),
         (edm, Json::Number(token)) if edm.is_numeric() => text::parse(edm, token),
-        (edm, Json::String(text)) => text::parse(edm, text),
+        (edm, Json::String(text)) => text::parse(edm, text).or_else(|| verbose_read::date(edm, text)),
         _ => None,
     }
 }
@@ -264,22 +342,23 @@ fn check_decimal(facets: &Facets, name: &str, text: &str) -> Outcome<()> {
     Ok(())
 }
 
-/// The type that the body names, else the declared one (WR-15).
-fn entity_type(schema: &Schema, declared: TypeId, named: Option<&Json<'_>>) -> Outcome<TypeId> {
+/// The type that the body names, else the declared one (WR-15). A base type of that says less, and so nothing (WR-35).
+fn entity_type(schema: &Schema, declared: TypeId, json: &Json<'_>) -> Outcome<TypeId> {
     let base = &schema.types[declared];
-    let refuse = |message: String| Err(bad_body(message).of("odata.type"));
+    let light = json.member("odata.type").map(|named| ("odata.type", named));
+    let named = light.or_else(|| verbose_read::metadata(json, "type").map(|named| ("__metadata", named)));
+    let (member, named) = named.unwrap_or(("odata.type", &Json::Null));
+    let refuse = |message: String| Err(bad_body(message).of(member));
     let ty = match named {
-        None | Some(Json::Null) => declared,
-        Some(Json::String(name)) => match schema.find_type(name.trim_start_matches('#')) {
+        Json::Null => declared,
+        Json::String(name) => match schema.find_type(name.trim_start_matches('#')) {
             Some(ty) if schema.is_a(ty, declared) => ty,
+            Some(ty) if schema.is_a(declared, ty) => declared,
             _ => {
-                return refuse(format!(
-                    "`odata.type` must name {} or a type that derives from it.",
-                    base.qualified()
-                ));
+                return refuse(format!("The body's type must be {} or one that derives from it.", base.qualified()));
             }
         },
-        Some(_) => return refuse("`odata.type` must be a string.".to_owned()),
+        _ => return refuse("The name of a type must be a string.".to_owned()),
     };
     if schema.types[ty].is_abstract {
         return refuse(format!(
@@ -290,18 +369,10 @@ fn entity_type(schema: &Schema, declared: TypeId, named: Option<&Json<'_>>) -> O
     Ok(ty)
 }
 
-/// What a navigation leads to: nothing, one, or several.
-fn each(json: &Json<'_>, mut one: impl FnMut(&Json<'_>) -> Outcome<Linked>) -> Outcome<Vec<Linked>> {
-    match json {
-        Json::Null => Ok(Vec::new()),
-        Json::Array(items) => items.iter().map(one).collect(),
-        json => Ok(vec![one(json)?]),
-    }
-}
-
-/// `odata.x`, `Name@odata.x`, `ns.Term`, `#Container.Action`: no property's name has such a character.
+/// `odata.x`, `Name@odata.x`, `ns.Term`, `#Container.Action`: no property's name has such a character. `__metadata` and the like are
+/// verbose JSON's.
 fn is_annotation(name: &str) -> bool {
-    name.contains(['.', '@', '#'])
+    name.contains(['.', '@', '#']) || name.starts_with("__")
 }
 
 pub(super) fn unknown(ty: &EntityType, name: &str) -> Fault {

@@ -48,7 +48,7 @@ const OPTIONS: &[(&str, &str)] = &[
     ("$expand", "SEC"),
     ("$select", "SE"),
     ("$format", "SELPDWO"),
-    ("$callback", "SELPDWO"),
+    ("$callback", "SELCPMDO"),
 ];
 
 /// FNV-1a: where it starts, and its prime.

@@ -3,7 +3,8 @@
 
 use super::accept::BodyFormat;
 use super::atom_read::AtomReader;
-use super::json_read::JsonLightReader;
+use super::csv_read::CsvReader;
+use super::json_read::JsonReader;
 use super::path;
 use super::references::{ContentIds, relative};
 use crate::model::edm::Value;
@@ -22,6 +23,8 @@ pub struct Reading<'a> {
     pub root: &'a str,
     /// What the change set around has made so far.
     pub ids: &'a ContentIds,
+    /// Members that a closed type does not have are passed over; else they are a fault (JL-34).
+    pub ignore_unknown: bool,
 }
 
 impl Reading<'_> {
@@ -63,8 +66,9 @@ impl BodyFormat {
     /// Who reads it.
     pub fn reader(self) -> &'static dyn Reader {
         match self {
-            BodyFormat::JsonLight => &JsonLightReader,
+            BodyFormat::JsonLight | BodyFormat::Verbose => &JsonReader,
             BodyFormat::Atom => &AtomReader,
+            BodyFormat::Csv => &CsvReader,
         }
     }
 }
@@ -84,6 +88,7 @@ mod tests {
             endpoint: 0,
             root: "http://host/api/Shop/",
             ids: &ids,
+            ignore_unknown: false,
         };
         for url in [
             "Products(1)",

@@ -6,7 +6,7 @@ use super::json::write_string;
 use super::xml_text::{XML_HEAD, write_attribute, write_text};
 use crate::model::schema::SetId;
 
-/// Writes the service document: JSON light, or Atom for [`Syntax::Xml`]. `is_visible` says which sets this caller may read (SVC-6).
+/// Writes the service document: JSON light, verbose JSON for [`Syntax::Verbose`] (SVC-5), or Atom for [`Syntax::Xml`]. `is_visible` says which sets this caller may read (SVC-6).
 pub fn write(render: &Render<'_>, syntax: Syntax, is_visible: &dyn Fn(SetId) -> bool) -> Vec<u8> {
     let names: Vec<String> = render.schema.endpoints[render.endpoint]
         .sets
@@ -20,6 +20,7 @@ pub fn write(render: &Render<'_>, syntax: Syntax, is_visible: &dyn Fn(SetId) -> 
         .collect();
     match syntax {
         Syntax::Xml => atom(render.root, &names),
+        Syntax::Verbose => verbose(&names),
         _ => json(render, &names),
     }
 }
@@ -40,6 +41,18 @@ fn json(render: &Render<'_>, names: &[String]) -> Vec<u8> {
         out.push(b'}');
     }
     out.extend_from_slice(b"]}");
+    out
+}
+
+fn verbose(names: &[String]) -> Vec<u8> {
+    let mut out = b"{\"d\":{\"EntitySets\":[".to_vec();
+    for (index, name) in names.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        write_string(name, &mut out);
+    }
+    out.extend_from_slice(b"]}}");
     out
 }
 
@@ -65,7 +78,7 @@ mod tests {
     use crate::odata::fixture::{set_id, shop};
 
     #[test]
-    fn both_formats() {
+    fn all_formats() {
         let mut schema = shop();
         let container = crate::model::schema::Container {
             namespace: "Shop".to_owned(),
@@ -90,6 +103,7 @@ mod tests {
             r#"<collection href="Other.Bags"><atom:title>Other.Bags</atom:title></collection></workspace></service>"#
         );
         assert_eq!(body(&render, Syntax::Xml), atom);
+        assert_eq!(body(&render, Syntax::Verbose), r#"{"d":{"EntitySets":["Suppliers","Other.Bags"]}}"#);
         let none = Render {
             level: Metadata::None,
             ..render

@@ -70,6 +70,17 @@ impl Versions {
         }
         Ok(needed.max(self.min))
     }
+
+    /// 400 when the request says of itself that it is of a lower version than `what` it uses (VER-30, VER-31).
+    pub fn demand(&self, needed: Version, what: &str) -> Outcome<()> {
+        match self.explicit {
+            Some(version) if version < needed => {
+                let (needed, version) = (needed.text(), version.text());
+                Err(bad(format!("{what} needs version {needed}, DataServiceVersion is {version}.")))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 fn bad(message: String) -> Fault {
@@ -147,6 +158,25 @@ mod tests {
         ] {
             let versions = Versions { explicit: None, max, min };
             assert_eq!(versions.answer(needed).ok(), expected, "{max:?} {min:?} {needed:?}");
+        }
+    }
+
+    #[test]
+    fn demands_are_on_what_the_request_says_of_itself() {
+        use Version::*;
+        for (explicit, needed, is_met) in [
+            (None, V3, true),
+            (Some(V1), V1, true),
+            (Some(V1), V2, false),
+            (Some(V2), V2, true),
+            (Some(V2), V3, false),
+        ] {
+            let versions = Versions {
+                explicit,
+                max: V1,
+                ..Versions::default()
+            };
+            assert_eq!(versions.demand(needed, "x").is_ok(), is_met, "{explicit:?} {needed:?}");
         }
     }
 }

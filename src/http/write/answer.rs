@@ -7,6 +7,7 @@ use super::super::request::Request;
 use crate::engine::{Engine, property};
 use crate::model::fault::Outcome;
 use crate::model::page::Page;
+use crate::model::query::Shape;
 use crate::model::target::{Leaf, Resource};
 use crate::odata::accept::{Choice, Kind};
 use crate::odata::format::{self, Context, Entity, Render};
@@ -48,7 +49,10 @@ impl Manner {
             true => Some(request.negotiate(read::kinds(resource).1)?),
             false => None,
         };
-        let needed = choice.map_or(Version::V1, |choice| choice.version);
+        let needed = choice.map_or(Version::V1, |choice| {
+            let schema = &request.app.engine.schema;
+            read::needed(schema, &choice, request.versions.max, resource, &Shape::default(), false)
+        });
         let needed = if prefer.is_some() { Version::V3 } else { needed };
         Ok(Manner {
             prefer,

@@ -13,7 +13,7 @@ use crate::model::fault::{self, Fault, Outcome};
 use crate::model::limits::BODY_PASSWORDS;
 use crate::model::schema::{Schema, TypeId};
 use crate::model::target::{Body, Linked};
-use crate::odata::accept::{self, BodyFormat};
+use crate::odata::accept::BodyFormat;
 use crate::odata::read::Reading;
 use crate::odata::references::ContentIds;
 
@@ -24,6 +24,7 @@ pub struct Content {
     endpoint: usize,
     root: String,
     ids: ContentIds,
+    ignore_unknown: bool,
     hashes: Hashes,
 }
 
@@ -36,10 +37,11 @@ impl Content {
     pub fn of(request: &Request<'_>, body: Bytes) -> Outcome<Content> {
         Ok(Content {
             body,
-            format: accept::body_format(request.headers.content_type)?,
+            format: request.body_format()?,
             endpoint: request.endpoint,
             root: request.root.clone(),
             ids: request.ids.clone(),
+            ignore_unknown: request.app.config.ignore_unknown,
             hashes: Hashes::default(),
         })
     }
@@ -51,6 +53,7 @@ impl Content {
             endpoint: self.endpoint,
             root: &self.root,
             ids: &self.ids,
+            ignore_unknown: self.ignore_unknown,
         };
         self.format.reader().entity(&reading, ty, &self.body)
     }

@@ -18,6 +18,7 @@ fn read(schema: &Schema, ty: &str, body: &str) -> Outcome<Body> {
         endpoint: 0,
         root: ROOT,
         ids: &ids,
+        ignore_unknown: false,
     };
     AtomReader.entity(&reading, type_id(schema, ty), body.as_bytes())
 }
@@ -344,6 +345,7 @@ fn properties_and_links_alone() {
         endpoint: 0,
         root: ROOT,
         ids: &ids,
+        ignore_unknown: false,
     };
     let property = |name: &str, body: &str| {
         let ty = &schema.types[type_id(&schema, "Product")];

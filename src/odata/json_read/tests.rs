@@ -1,17 +1,8 @@
 use super::*;
-use crate::odata::references::ContentIds;
-
-fn read_entity(schema: &Schema, ty: TypeId, body: &[u8]) -> Outcome<Body> {
-    let reading = Reading {
-        schema,
-        endpoint: 0,
-        root: "http://host/api/Shop/",
-        ids: &ContentIds::default(),
-    };
-    JsonLightReader.entity(&reading, ty, body)
-}
-
+use crate::model::limits::DYNAMIC_PROPERTIES;
+use crate::model::target::Dynamic;
 use crate::odata::fixture::{shop, type_id};
+use crate::odata::references::ContentIds;
 
 /// A schema with facets and properties of every kind of ownership.
 fn schema() -> Schema {
@@ -44,8 +35,20 @@ fn schema() -> Schema {
     schema
 }
 
+fn read_body(schema: &Schema, ty: &str, body: &str, ignore_unknown: bool) -> Outcome<Body> {
+    let ids = ContentIds::default();
+    let reading = Reading {
+        schema,
+        endpoint: 0,
+        root: "http://host/api/Shop/",
+        ids: &ids,
+        ignore_unknown,
+    };
+    JsonReader.entity(&reading, type_id(schema, ty), body.as_bytes())
+}
+
 fn read(schema: &Schema, ty: &str, body: &str) -> Outcome<Vec<(String, Value)>> {
-    let body = read_entity(schema, type_id(schema, ty), body.as_bytes())?;
+    let body = read_body(schema, ty, body, false)?;
     let name = |index: usize| schema.types[body.ty].properties[index].name.clone();
     Ok(body.values.into_iter().map(|(index, value)| (name(index), value)).collect())
 }
@@ -172,10 +175,14 @@ fn members_that_are_left_out_or_refused() {
             r##"{"ProductID":"no number","Grade":null,"Secret":null,"Picture":1,"Category":null,"#C.A":{}}"##,
             "ok",
         ),
-        (r#"{"Category@odata.bind":"Nothing(1)"}"#, "bad_reference"),
+        (r#"{"Category":1}"#, "bad_body Category"),
+        (r#"{"Category@odata.bind":1}"#, "bad_body Category"),
         (r#"{"productname":"x"}"#, "unknown_property productname"),
-        (r#"{"__metadata":{}}"#, "unknown_property __metadata"),
-        (r#"{"d":{}}"#, "unknown_property d"),
+        (r#"{"Nope@odata.bind":"Categories(1)"}"#, "unknown_property Nope"),
+        (r#"{"__metadata":{},"__count":"1"}"#, "ok"),
+        (r#"{"d":{}}"#, "ok"),
+        (r#"{"d":1}"#, "unknown_property d"),
+        (r#"{"d":{"x":1}}"#, "unknown_property x"),
         (r#"{"SupplierAddress":{"Town":"x"}}"#, "unknown_property Town"),
         (r#"{"SupplierAddress":{"City":"long name"}}"#, "bad_value SupplierAddress/City"),
         (
@@ -201,21 +208,283 @@ fn members_that_are_left_out_or_refused() {
         };
         assert_eq!(got, expected, "{body}");
     }
-    // OPN-1
-    let bag = read_entity(&schema, type_id(&schema, "Bag"), br#"{"Other":1}"#).unwrap();
-    assert_eq!((bag.dynamic[0].name.as_str(), &bag.dynamic[0].value), ("Other", &Value::Integer(1)));
+    assert!(read_body(&schema, "Product", r#"{"productname":1,"Nope@odata.bind":1}"#, true).is_err());
+    assert!(read_body(&schema, "Product", r#"{"productname":1,"Weight":1}"#, true).is_ok());
 }
 
 #[test]
 fn the_body_names_a_derived_type() {
     let mut schema = schema();
     let (base, derived) = (type_id(&schema, "Product"), type_id(&schema, "DerivedProduct"));
-    let body = read_entity(&schema, base, br##"{"Level":1,"odata.type":"#Shop.DerivedProduct"}"##).unwrap();
-    assert_eq!((body.ty, body.values.len()), (derived, 1));
-    assert!(read_entity(&schema, derived, br#"{"odata.type":"Shop.Product"}"#).is_err());
+    let ty = |schema: &Schema, declared: &str, body: &str| read_body(schema, declared, body, false).map(|body| body.ty);
+    for (declared, body, expected) in [
+        ("Product", r##"{"Level":1,"odata.type":"#Shop.DerivedProduct"}"##, Some(derived)),
+        (
+            "Product",
+            r#"{"Level":1,"__metadata":{"type":"Shop.DerivedProduct"}}"#,
+            Some(derived),
+        ),
+        (
+            "Product",
+            r#"{"d":{"Level":1,"__metadata":{"type":"Shop.DerivedProduct"}}}"#,
+            Some(derived),
+        ),
+        // A base type says less than is known (WR-35).
+        ("DerivedProduct", r#"{"odata.type":"Shop.Product","Level":1}"#, Some(derived)),
+        ("Product", r#"{"odata.type":"Shop.Supplier"}"#, None),
+        ("Product", r#"{"__metadata":{"type":"Shop.Nope"}}"#, None),
+    ] {
+        assert_eq!(ty(&schema, declared, body).ok(), expected, "{body}");
+    }
     schema.types[base].is_abstract = true;
-    assert!(read_entity(&schema, base, b"{}").is_err());
-    assert!(read_entity(&schema, base, br#"{"odata.type":"Shop.DerivedProduct"}"#).is_ok());
+    assert!(ty(&schema, "Product", "{}").is_err());
+    assert!(ty(&schema, "Product", r#"{"odata.type":"Shop.DerivedProduct"}"#).is_ok());
+}
+
+/// What a body says of navigations: `Nav: key of an existing one, {…} of a new one`.
+fn links(schema: &Schema, body: &Body) -> String {
+    let shown = body.links.iter().map(|link| {
+        let ends = link.to.iter().map(|end| match end {
+            Linked::Existing(resource) => format!("{:?}", resource.steps).replace("Key([Integer(", "").replace(")])", ""),
+            Linked::New(body) => {
+                let ty = &schema.types[body.ty];
+                let values = body
+                    .values
+                    .iter()
+                    .map(|(index, value)| format!("{}={value:?}", ty.properties[*index].name));
+                let values: Vec<String> = values.chain([links(schema, body)]).filter(|text| !text.is_empty()).collect();
+                format!("{{{}}}", values.join(" "))
+            }
+        });
+        let ends: Vec<String> = ends.collect();
+        format!("{}: {}", schema.types[body.ty].navigations[link.navigation].name, ends.join(", "))
+    });
+    shown.collect::<Vec<_>>().join("; ")
+}
+
+#[test]
+fn links_to_others() {
+    let schema = schema();
+    let cases = [
+        ("Product", r#"{"Category@odata.bind":"Categories(1)"}"#, "Category: [1]"),
+        (
+            "Product",
+            r#"{"Category@odata.bind":"http://other/api/Shop/Categories(1)"}"#,
+            "Category: [1]",
+        ),
+        ("Product", r#"{"Category@odata.bind":null}"#, "Category: "),
+        ("Product", r#"{"Category":null}"#, "Category: "),
+        ("Product", r#"{"Category":{"__metadata":{"uri":"Categories(1)"}}}"#, "Category: [1]"),
+        (
+            "Product",
+            r#"{"Category":{"__metadata":{"uri":"Categories(1)"},"CategoryName":"echo"}}"#,
+            "Category: [1]",
+        ),
+        ("Product", r#"{"Category":{"__deferred":{"uri":"Products(1)/Category"}}}"#, ""),
+        (
+            "Product",
+            r#"{"Category":{"CategoryName":"n"}}"#,
+            "Category: {CategoryName=Text(\"n\")}",
+        ),
+        (
+            "Product",
+            r#"{"d":{"Category":{"__metadata":{"type":"Shop.DerivedCategory"},"DerivedCategoryName":"n"}}}"#,
+            "Category: {DerivedCategoryName=Text(\"n\")}",
+        ),
+        (
+            "Category",
+            r#"{"Products@odata.bind":["Products(1)","Products(2)"]}"#,
+            "Products: [1], [2]",
+        ),
+        ("Category", r#"{"Products@odata.bind":"Products(1)"}"#, "Products: [1]"),
+        (
+            "Category",
+            r#"{"Products@odata.bind":["Products(1)"],"Products":[{"Weight":1}]}"#,
+            "Products: [1], {Weight=Double(1.0)}",
+        ),
+        ("Category", r#"{"Products@odata.bind":[],"Products":[]}"#, ""),
+        ("Category", r#"{"Products":null}"#, ""),
+        (
+            "Category",
+            r#"{"Products":{"results":[{"__metadata":{"uri":"Products(1)"}},{"Weight":1}]}}"#,
+            "Products: [1], {Weight=Double(1.0)}",
+        ),
+        ("Category", r#"{"Products":{"results":[]}}"#, ""),
+        ("Category", r#"{"Products":{"__deferred":{"uri":"x"}}}"#, ""),
+        (
+            "Category",
+            r#"{"Products":[{"Supplier":{"Company":"s"},"Category@odata.bind":"Categories(2)"}]}"#,
+            "Products: {Supplier: {Company=Text(\"s\")}; Category: [2]}",
+        ),
+        ("Category", r#"{"Products":{"Weight":1}}"#, "bad_body Products"),
+        ("Category", r#"{"Products":[1]}"#, "bad_body Products"),
+        ("Category", r#"{"Products":[{"Nope":1}]}"#, "unknown_property Nope"),
+        ("Product", r#"{"Category":[{"CategoryName":"n"}]}"#, "bad_body Category"),
+        ("Product", r#"{"Category@odata.bind":["Categories(1)"]}"#, "bad_body Category"),
+        (
+            "Product",
+            r#"{"Category@odata.bind":"Categories(1)","Category":null}"#,
+            "bad_body Category",
+        ),
+        ("Product", r#"{"Category@odata.bind":"Categories"}"#, "bad_reference Category"),
+        (
+            "Product",
+            r#"{"Category":{"__metadata":{"uri":"Nope(1)"}}}"#,
+            "bad_reference Category",
+        ),
+        (
+            "Product",
+            r#"{"Category":{"__metadata":{"uri":"http://host/other"}}}"#,
+            "bad_reference Category",
+        ),
+    ];
+    for (ty, body, expected) in cases {
+        let found = match read_body(&schema, ty, body, false) {
+            Ok(body) => links(&schema, &body),
+            Err(fault) => format!("{} {}", fault.kind.code, fault.property.unwrap_or_default()),
+        };
+        assert_eq!(found, expected, "{body}");
+    }
+}
+
+#[test]
+fn entities_have_a_size() {
+    let schema = schema();
+    for (count, fits) in [(DYNAMIC_PROPERTIES, true), (DYNAMIC_PROPERTIES + 1, false)] {
+        let members: Vec<String> = (0..count).map(|number| format!("\"P{number}\":1")).collect();
+        assert_eq!(
+            read_body(&schema, "Bag", &format!("{{{}}}", members.join(",")), false).is_ok(),
+            fits
+        );
+    }
+}
+
+#[test]
+fn properties_that_are_not_declared() {
+    let schema = schema();
+    let address = Type::Complex(schema.complex.iter().position(|ty| ty.name == "Address").unwrap());
+    let edm = Type::Primitive;
+    let cases = [
+        (r#"{"P":"x"}"#, edm(Edm::String), text("x")),
+        (r#"{"P":null}"#, edm(Edm::String), Value::Null),
+        (r#"{"P":true}"#, edm(Edm::Boolean), Value::Boolean(true)),
+        (r#"{"P":-5}"#, edm(Edm::Int32), Value::Integer(-5)),
+        (r#"{"P":5000000000}"#, edm(Edm::Int64), Value::Integer(5_000_000_000)),
+        (r#"{"P":1e3}"#, edm(Edm::Double), Value::Double(1000.0)),
+        (r#"{"P":1.5}"#, edm(Edm::Double), Value::Double(1.5)),
+        (r#"{"P":99999999999999999999}"#, edm(Edm::Double), Value::Double(1e20)),
+        (r#"{"P":"5","P@odata.type":"Edm.Int64"}"#, edm(Edm::Int64), Value::Integer(5)),
+        (
+            r##"{"P@odata.type":"#Edm.Guid","P":"abababab-abab-abab-abab-abababababab"}"##,
+            edm(Edm::Guid),
+            Value::Bytes(vec![0xAB; 16]),
+        ),
+        (r#"{"P":null,"P@odata.type":"Edm.Guid"}"#, edm(Edm::Guid), Value::Null),
+        (
+            r#"{"P":"NaN","P@odata.type":"Edm.Double"}"#,
+            edm(Edm::Double),
+            Value::Double(f64::NAN),
+        ),
+        (r#"{"P":"/Date(0)/"}"#, edm(Edm::DateTime), text("1970-01-01T00:00:00.0000000")),
+        (
+            r#"{"P":"/Date(0+0060)/"}"#,
+            edm(Edm::DateTimeOffset),
+            text("1969-12-31T23:00:00.0000000"),
+        ),
+        (
+            r#"{"P":{"odata.type":"Shop.Address","City":"X"}}"#,
+            address.clone(),
+            text(r#"{"City":"X"}"#),
+        ),
+        (
+            r#"{"P":{"__metadata":{"type":"Shop.Address"},"City":"X"}}"#,
+            address,
+            text(r#"{"City":"X"}"#),
+        ),
+    ];
+    for (body, ty, value) in cases {
+        let found = read_body(&schema, "Bag", body, false).unwrap_or_else(|fault| panic!("{body}: {fault}"));
+        let [
+            Dynamic {
+                name,
+                ty: found_type,
+                value: found,
+            },
+        ] = found.dynamic.as_slice()
+        else {
+            panic!("{body}: {:?}", found.dynamic)
+        };
+        assert_eq!((name.as_str(), found_type), ("P", &ty), "{body}");
+        assert!(*found == value || format!("{found:?}") == format!("{value:?}"), "{body}: {found:?}");
+    }
+    for body in [
+        r#"{"P":[1]}"#,
+        r#"{"P":{"City":"X"}}"#,
+        r#"{"P":{"odata.type":"Shop.Bag"}}"#,
+        r#"{"P":1,"P@odata.type":"Edm.Stream"}"#,
+        r#"{"P":[1],"P@odata.type":"Collection(Edm.Int32)"}"#,
+        r#"{"P":1,"P@odata.type":"Edm.Nope"}"#,
+        r#"{"P":"x","P@odata.type":"Edm.Int32"}"#,
+        r#"{"1P":1}"#,
+        r#"{"a b":1}"#,
+        r#"{"":1}"#,
+        r#"{"$type":1}"#,
+    ] {
+        assert!(read_body(&schema, "Bag", body, true).is_err(), "{body}");
+    }
+    let echo = r#"{"__metadata":{},"a.b":1,"odata.etag":"x","BagID":"1"}"#;
+    assert!(read_body(&schema, "Bag", echo, false).unwrap().dynamic.is_empty());
+}
+
+#[test]
+fn verbose_values() {
+    let schema = schema();
+    for (ty, name, json, value) in [
+        (
+            "DataTypes",
+            "DateTimeProp",
+            r#""\/Date(1330558323001)\/""#,
+            text("2012-02-29T23:32:03.0010000"),
+        ),
+        (
+            "DataTypes",
+            "DateTimeOffsetProp",
+            r#""/Date(3600000+0060)/""#,
+            text("1970-01-01T00:00:00.0000000"),
+        ),
+        ("DataTypes", "StringProp", r#""/Date(0)/""#, text("/Date(0)/")),
+        (
+            "Product",
+            "AlternateIDs",
+            r#"{"__metadata":{"type":"Collection(Edm.Int32)"},"results":[1]}"#,
+            text("[1]"),
+        ),
+        (
+            "Product",
+            "AlternateAddresses",
+            r#"{"results":[{"__metadata":{"type":"Shop.Address"},"City":"X"}]}"#,
+            text(r#"[{"City":"X"}]"#),
+        ),
+        (
+            "Product",
+            "SupplierAddress",
+            r#"{"__metadata":{"type":"Shop.Address"},"City":"X","Lines":{"results":["a"]}}"#,
+            text(r#"{"City":"X","Lines":["a"]}"#),
+        ),
+    ] {
+        let values = read(&schema, ty, &format!("{{\"d\":{{\"{name}\":{json}}}}}"));
+        assert_eq!(
+            values.unwrap_or_else(|fault| panic!("{name} {json}: {fault}")),
+            [(name.to_owned(), value)]
+        );
+    }
+    assert!(
+        read(&schema, "Product", r#"{"Picture":{"__mediaresource":{}}}"#)
+            .unwrap()
+            .is_empty()
+    );
+    assert!(read(&schema, "DataTypes", r#"{"DateTimeProp":"/Date(x)/"}"#).is_err());
+    assert!(read(&schema, "Product", r#"{"AlternateIDs":{"results":1}}"#).is_err());
 }
 
 #[test]
@@ -228,12 +497,21 @@ fn bodies_of_properties_and_links() {
         ("Weight", r#"{"odata.null":true}"#, Some(Value::Null)),
         ("Weight", r#"{"value":null}"#, Some(Value::Null)),
         ("Sealed", r#"{"odata.null":true}"#, None),
-        ("Weight", r#"{"Weight":1}"#, None),
+        ("Weight", r#"{"Weight":1}"#, Some(Value::Double(1.0))),
+        ("Weight", r#"{"d":{"Weight":1}}"#, Some(Value::Double(1.0))),
+        ("Weight", r#"{"Width":1}"#, None),
         ("Weight", "1", None),
         ("SupplierAddress", r#"{"City":"X"}"#, Some(text(r#"{"City":"X"}"#))),
         ("SupplierAddress", r#"{"value":{"City":"X"}}"#, Some(text(r#"{"City":"X"}"#))),
         ("SupplierAddress", r#"{"odata.null":true}"#, Some(Value::Null)),
+        (
+            "SupplierAddress",
+            r#"{"d":{"SupplierAddress":{"City":"X"}}}"#,
+            Some(text(r#"{"City":"X"}"#)),
+        ),
         ("AlternateIDs", r#"{"value":[1]}"#, Some(text("[1]"))),
+        ("AlternateIDs", r#"{"d":{"results":[1]}}"#, Some(text("[1]"))),
+        ("AlternateIDs", r#"{"AlternateIDs":{"results":[1]}}"#, Some(text("[1]"))),
     ];
     for (name, body, expected) in cases {
         assert_eq!(
@@ -242,6 +520,14 @@ fn bodies_of_properties_and_links() {
             "{name} {body}"
         );
     }
-    assert_eq!(read_link(br#"{"odata.metadata":"m","url":"Products(1)"}"#).unwrap(), "Products(1)");
-    assert!(read_link(br#"{"uri":"x"}"#).is_err());
+    for (body, expected) in [
+        (r#"{"odata.metadata":"m","url":"Products(1)"}"#, Some("Products(1)")),
+        (r#"{"uri":"Products(1)"}"#, Some("Products(1)")),
+        (r#"{"d":{"uri":"Products(1)"}}"#, Some("Products(1)")),
+        (r#"{"__metadata":{"uri":"Products(1)"}}"#, Some("Products(1)")),
+        (r#"{"link":"x"}"#, None),
+        (r#"{"url":1}"#, None),
+    ] {
+        assert_eq!(read_link(body.as_bytes()).ok().as_deref(), expected, "{body}");
+    }
 }

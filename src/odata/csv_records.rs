@@ -33,17 +33,17 @@ pub struct Fault {
 
 /// Reads records.
 #[derive(Debug)]
-pub struct Reader<R> {
+pub struct Records<R> {
     input: R,
     /// Lines read so far.
     lines: usize,
     bytes: Vec<u8>,
 }
 
-impl<R: BufRead> Reader<R> {
+impl<R: BufRead> Records<R> {
     /// From its beginning, with or without a byte order mark.
-    pub fn new(input: R) -> Reader<R> {
-        Reader {
+    pub fn new(input: R) -> Records<R> {
+        Records {
             input,
             lines: 0,
             bytes: Vec::new(),
@@ -156,7 +156,7 @@ mod tests {
 
     /// Fields as `text`, in `<>` where they stood in quotes.
     fn read(text: &[u8]) -> Result<Lines, (usize, String)> {
-        let mut reader = Reader::new(text);
+        let mut reader = Records::new(text);
         let mut records = Vec::new();
         while let Some((line, fields)) = reader.record().map_err(|fault| (fault.line, fault.message))? {
             let show = |field: Field| if field.quoted { format!("<{}>", field.text) } else { field.text };
