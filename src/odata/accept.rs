@@ -246,15 +246,15 @@ fn fit(offer: &Offer, range: &Range, plain: &str) -> Option<(u32, bool)> {
     if range.kind == "*" {
         return Some((1, true));
     }
-    let asks_for = |media: &&str| {
+    let asks_for = |media: &&'static str| {
         let (kind, subtype) = media.split_once('/').unwrap_or((media, ""));
         kind == range.kind && (subtype == range.subtype || range.subtype == "*")
     };
-    let exact = offer.media.iter().any(|media| asks_for(media));
+    let exact = offer.media.iter().any(asks_for);
     if range.subtype == "*" {
         return exact.then_some((2, true));
     }
-    if !exact && !offer.stands_in_for.iter().any(|media| asks_for(media)) {
+    if !exact && !offer.stands_in_for.iter().any(asks_for) {
         return None;
     }
     match (&range.odata, &range.of_type) {

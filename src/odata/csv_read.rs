@@ -39,7 +39,7 @@ impl Reader for CsvReader {
             }
             let property = schema.types[named].property(path[0]);
             let property = property.and_then(|index| member(schema, &schema.types[named].properties[index], &path[1..]));
-            if let Some(json) = value(property, field)? {
+            if let Some(json) = value(property, field, path.len() > 1)? {
                 insert(&mut entity, &path, json);
             }
         }
@@ -106,12 +106,12 @@ fn member<'s>(schema: &'s Schema, property: &'s Property, path: &[&str]) -> Opti
     }
 }
 
-/// A field as JSON; none where the default stands for it, as `odonata load` has it.
-fn value<'f>(property: Option<&Property>, field: &'f Field) -> Outcome<Option<Json<'f>>> {
+/// A field as JSON; none where the default stands for it, as `odonata load` has it. A null inside a complex property makes none.
+fn value<'f>(property: Option<&Property>, field: &'f Field, inside: bool) -> Outcome<Option<Json<'f>>> {
     match property {
         Some(property) if field.is_null() => Ok(match property.ty.primitive() {
             _ if property.nullable => Some(Json::Null),
-            Some(Edm::String) => Some(Json::String(Cow::Borrowed(""))),
+            Some(Edm::String) if !inside => Some(Json::String(Cow::Borrowed(""))),
             _ => None,
         }),
         Some(property) if property.ty.primitive().is_none() => {
