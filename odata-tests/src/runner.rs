@@ -123,6 +123,10 @@ impl Run<'_> {
         let mut results = Vec::new();
         for row in &exchange.rows {
             self.variables.insert("row".to_owned(), row.text.clone());
+            for (index, column) in row.text.split(" | ").enumerate() {
+                let text = if column.trim() == "-" { "" } else { column.trim() };
+                self.variables.insert((index + 1).to_string(), text.to_owned());
+            }
             let mut expected = exchange.expected.clone();
             expected.extend(
                 cell(&row.expected, exchange.member.as_deref())
@@ -319,6 +323,15 @@ fn cell(text: &str, member: Option<&str>) -> Vec<Expected> {
             expected.push(Expected::Contains(part.trim().to_owned()));
         }
         return expected;
+    }
+    let words: Vec<&str> = text.splitn(3, ' ').collect();
+    if let [status, version @ ("1.0" | "2.0" | "3.0" | "*"), content_type] = words.as_slice() {
+        let header = |name: &str, text: String| Expected::Header(name.to_owned(), text);
+        return vec![
+            Expected::Status(status.split('/').filter_map(|code| code.parse().ok()).collect()),
+            header("DataServiceVersion", (*version).to_owned()),
+            header("Content-Type", (*content_type).to_owned()),
+        ];
     }
     let ok = Expected::Status(vec![200]);
     if let Some(rest) = text.strip_prefix('=') {

@@ -10,7 +10,6 @@ use super::json_tree::{self, Json};
 use super::verbose_read;
 use crate::model::edm::Edm;
 use crate::model::fault::{self, Fault, Outcome};
-use crate::model::limits::NAME_BYTES;
 use crate::model::schema::{Facets, Schema, Type};
 use crate::model::target::Dynamic;
 
@@ -62,9 +61,6 @@ pub fn read(schema: &Schema, text: &str) -> Vec<Dynamic> {
 /// `BAD_VALUE` for a collection, an unknown type and a value that is not of it (OPN-3).
 pub fn from_json(schema: &Schema, name: &str, type_name: Option<&str>, json: &Json<'_>) -> Outcome<Dynamic> {
     let bad = |what: String| Fault::new(&fault::BAD_VALUE, format!("The property `{name}` {what}.")).of(name);
-    if !is_identifier(name) {
-        return Err(bad("has no name that a path or a filter could hold".to_owned()));
-    }
     let inner = match json.member("odata.type").or_else(|| verbose_read::metadata(json, "type")) {
         Some(Json::String(inner)) => Some(inner.as_ref()),
         _ => None,
@@ -95,12 +91,6 @@ pub fn from_json(schema: &Schema, name: &str, type_name: Option<&str>, json: &Js
         value: json_read::read_value(schema, &ty, &Facets::default(), name, json)?,
         ty,
     })
-}
-
-/// What can stand in a path, a filter and an XML element.
-fn is_identifier(name: &str) -> bool {
-    let is_first = |c: char| c.is_alphabetic() || c == '_';
-    name.len() <= NAME_BYTES && name.starts_with(is_first) && name.chars().all(|c| is_first(c) || c.is_numeric())
 }
 
 /// The properties of an entity after a change that names some of them (OPN-5).

@@ -425,10 +425,6 @@ fn properties_that_are_not_declared() {
         r#"{"P":[1],"P@odata.type":"Collection(Edm.Int32)"}"#,
         r#"{"P":1,"P@odata.type":"Edm.Nope"}"#,
         r#"{"P":"x","P@odata.type":"Edm.Int32"}"#,
-        r#"{"1P":1}"#,
-        r#"{"a b":1}"#,
-        r#"{"":1}"#,
-        r#"{"$type":1}"#,
     ] {
         assert!(read_body(&schema, "Bag", body, true).is_err(), "{body}");
     }
