@@ -7,7 +7,7 @@ use odonata::model::text;
 use odonata::odata::literal::{literal, natural, to_value};
 use serde_json::Value as Json;
 
-use super::{Vector, Verdict};
+use super::{Vector, Verdict, verbose};
 
 /// Runs the rows of the file.
 pub fn run(vectors: &[&Vector], verdicts: &mut BTreeMap<String, Verdict>) {
@@ -24,9 +24,6 @@ fn judge(vector: &Vector) -> Verdict {
     }
     if vector.note().contains("facet:") && input.get("to").is_none() {
         return Verdict::out("facets are checked where a property is known (bodies), not where a text is read");
-    }
-    if [&input["to"], &input["from"]].into_iter().any(|form| form == "json-verbose") {
-        return Verdict::out("verbose JSON comes later");
     }
     if let Some(target) = input["target"].as_str() {
         let Some(edm) = edm(target) else {
@@ -45,6 +42,9 @@ fn judge(vector: &Vector) -> Verdict {
     let Some(edm) = input["type"].as_str().and_then(edm) else {
         return Verdict::out("a type of the source's own");
     };
+    if [&input["to"], &input["from"]].into_iter().any(|form| form == "json-verbose") {
+        return verbose::literal(input, expect, edm, from_json(edm, &input["value"]));
+    }
     if let Some(form) = input["from"].as_str() {
         let text = input["text"].as_str().unwrap_or_default();
         let value = if form == "uri" {
@@ -111,6 +111,7 @@ fn from_json(edm: Edm, value: &Json) -> Option<Value> {
         Json::String(text) => text::parse(edm, text),
         Json::Bool(value) => text::parse(edm, &value.to_string()),
         Json::Number(value) => text::parse(edm, &value.to_string()),
+        Json::Object(_) => value["hex"].as_str().and_then(text::parse_hex).map(Value::Bytes),
         _ => None,
     }
 }

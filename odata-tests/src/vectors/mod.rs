@@ -13,6 +13,7 @@ mod metadata;
 mod models;
 mod payloads;
 mod uris;
+mod verbose;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -113,10 +114,11 @@ pub fn run(vectors: &[Vector], shared: &Path, system: System) -> Vec<(Vector, Ve
     metadata::run(&of("metadata-facts"), shared, system, &mut verdicts);
     payloads::run(&of("webapi-v3-payloads"), &of("olingo4-v3-static"), shared, system, &mut verdicts);
     actions::run(&of("webapi-v3-payloads"), &mut verdicts);
+    verbose::run(&of("webapi-v3-payloads"), &mut verdicts);
+    verbose::run(&of("olingo2-batch-payloads"), &mut verdicts);
     uris::run(&of("webapi-v3-payloads"), &of("simple-odata-client-wire"), system, &mut verdicts);
     atom::run(vectors, shared, &mut verdicts);
     let later = |vector: &Vector| match vector.kind.as_str() {
-        "payload-verbose" => Verdict::out("verbose JSON comes later"),
         kind => Verdict::Fail(format!("no test for {kind}")),
     };
     vectors
