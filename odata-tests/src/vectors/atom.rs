@@ -158,6 +158,7 @@ fn link<'e>(element: &'e Element, rel: &str) -> Option<&'e Element> {
 fn read(schema: &Schema, (endpoint, ty): (usize, TypeId), base: &str, entry: &Element) -> Result<Body, String> {
     let ids = ContentIds::default();
     let reading = Reading {
+        ignore_unknown: false,
         schema,
         endpoint,
         root: base,
@@ -302,6 +303,7 @@ fn property(schema: &Schema, root: &Element, body: &str) -> Verdict {
     };
     let ids = ContentIds::default();
     let reading = Reading {
+        ignore_unknown: false,
         schema,
         endpoint: 0,
         root: "http://host/svc/",
