@@ -20,6 +20,7 @@
 //! | [`vectors`] | what other implementations expect |
 //! | [`xml`] | a document as a tree |
 
+pub mod agreement;
 pub mod browser;
 pub mod case;
 pub mod client;

@@ -42,8 +42,16 @@ pub fn files() -> Vec<PathBuf> {
     found
 }
 
+/// Sees each GET: who asked, the place of the case, the target, the headers, the answer.
+pub type Observer<'a> = &'a dyn Fn(&Client, &str, &str, &[(&str, &str)], &Reply);
+
 /// Runs all files on one system.
 pub fn run_all(system: System) -> Report {
+    run_all_with(system, &|_, _, _, _, _| {})
+}
+
+/// The same, with somebody who looks at the answers.
+pub fn run_all_with(system: System, observer: Observer<'_>) -> Report {
     let mut report = Report::default();
     let mut fixtures: HashMap<String, Result<Option<Fixture>, String>> = HashMap::new();
     for path in files() {
@@ -53,7 +61,7 @@ pub fn run_all(system: System) -> Report {
             .entry(key)
             .or_insert_with(|| Fixture::prepare(&file.fixtures, &file.users, system));
         match fixture {
-            Ok(Some(fixture)) => run_file(&file, fixture, &mut report),
+            Ok(Some(fixture)) => run_file(&file, fixture, &mut report, observer),
             Ok(None) => report.skipped += 1,
             Err(error) => report.failures.push(format!("{}: fixture: {error}", path.display())),
         }
@@ -61,7 +69,7 @@ pub fn run_all(system: System) -> Report {
     report
 }
 
-fn run_file(file: &CaseFile, fixture: &Fixture, report: &mut Report) {
+fn run_file(file: &CaseFile, fixture: &Fixture, report: &mut Report, observer: Observer<'_>) {
     let settings: Vec<(&str, &str)> = file.settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let site = match fixture.serve(&settings) {
         Ok(site) => site,
@@ -81,6 +89,7 @@ fn run_file(file: &CaseFile, fixture: &Fixture, report: &mut Report) {
     }
     let mut run = Run {
         file,
+        observer,
         clients,
         variables: HashMap::from([("base".to_owned(), site.server.base())]),
     };
@@ -110,6 +119,7 @@ fn run_file(file: &CaseFile, fixture: &Fixture, report: &mut Report) {
 
 struct Run<'a> {
     file: &'a CaseFile,
+    observer: Observer<'a>,
     clients: HashMap<String, Client>,
     variables: HashMap<String, String>,
 }
@@ -173,6 +183,10 @@ impl Run<'_> {
         let reply = self.clients[&user].send(&method, &encode(&target), &headers, body);
         let reply = reply.map_err(|error| format!("  {method} {target}: {error}"))?;
 
+        if exchange.method == "GET" {
+            let place = format!("{}:{}", self.file.path.display(), exchange.line);
+            (self.observer)(&self.clients[&user], &place, &target, &headers, &reply);
+        }
         let mut wrong = Vec::new();
         for (line, expected) in expected {
             for what in self.check(expected, &reply, &user) {

@@ -68,6 +68,13 @@ pub fn parse(text: &str) -> Result<Element, String> {
             }
             Event::Text(text) => last(&mut open).text.push_str(&text),
             Event::CData(text) => last(&mut open).text.push_str(&text),
+            Event::GeneralRef(name) => {
+                let text = match name.resolve_char_ref().map_err(|error| error.to_string())? {
+                    Some(character) => character.to_string(),
+                    None => quick_xml::escape::resolve_xml_entity(&name).ok_or("an unknown entity")?.to_owned(),
+                };
+                last(&mut open).text.push_str(&text);
+            }
             Event::Eof => break,
             _ => {}
         }
@@ -104,8 +111,8 @@ mod tests {
 
     #[test]
     fn a_document_becomes_a_tree() {
-        let root = parse("<?xml version='1.0'?><a x='1&amp;2'><p:b/>t<p:b><c/></p:b></a>").unwrap();
-        assert_eq!((root.attribute("x"), root.text.as_str()), (Some("1&2"), "t"));
+        let root = parse("<?xml version='1.0'?><a x='1&amp;2'><p:b/>t&amp;&#228;<p:b><c/></p:b></a>").unwrap();
+        assert_eq!((root.attribute("x"), root.text.as_str()), (Some("1&2"), "t&ä"));
         assert_eq!((root.all("b").count(), root.descendants().len()), (2, 4));
         for text in ["", "<a>", "<a></b>", "<a/><b"] {
             assert!(parse(text).is_err(), "{text}");
