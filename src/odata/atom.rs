@@ -5,7 +5,6 @@ pub mod names;
 
 mod mapped;
 mod of_type;
-mod spatial;
 mod value;
 
 use std::ops::Range;
@@ -22,8 +21,6 @@ use crate::model::text;
 use mapping::Mapping;
 use names::{DATA, EDIT_MEDIA, MEDIA_RESOURCE, METADATA, RELATED};
 use of_type::OfType;
-
-pub use spatial::read as read_spatial;
 
 /// Declarations of the namespaces of data, after the default one.
 const PREFIXES: &[u8] = b" xmlns:d=\"http://schemas.microsoft.com/ado/2007/08/dataservices\" \

@@ -12,7 +12,7 @@ use super::read::{Reader, Reading};
 use super::verbose_read;
 use crate::model::edm::{Edm, Value};
 use crate::model::fault::{self, Fault, Outcome};
-use crate::model::geometry;
+use crate::model::geometry::{self, Spatial};
 use crate::model::limits::DYNAMIC_PROPERTIES;
 use crate::model::schema::{ComplexId, EntityType, Facets, Navigation, Property, Schema, Type, TypeId};
 use crate::model::target::{Body, Link, Linked};
@@ -204,14 +204,7 @@ pub fn read_property_value(schema: &Schema, property: &Property, json: &Json<'_>
 pub fn read_value(schema: &Schema, ty: &Type, facets: &Facets, name: &str, json: &Json<'_>) -> Outcome<Value> {
     match (ty, json) {
         (_, Json::Null) => Ok(Value::Null),
-        (Type::Primitive(edm), Json::Object(_)) if edm.is_spatial() => {
-            let srid = fixed_srid(facets).unwrap_or(geometry::default_srid(*edm));
-            match geojson::read(json, srid) {
-                Ok(spatial) if spatial.is_a(*edm) => Ok(Value::Text(spatial.to_string())),
-                Ok(_) => Err(bad_value(name, format!("takes a value of {edm}"))),
-                Err(why) => Err(bad_value(name, why)),
-            }
-        }
+        (Type::Primitive(edm), Json::Object(_)) if edm.is_spatial() => spatial(*edm, facets, name, |srid| geojson::read(json, srid)),
         (Type::Primitive(edm), json) => read_primitive(*edm, json).ok_or_else(|| bad_value(name, format!("takes a value of {edm}"))),
         (Type::Complex(id), Json::Object(members)) => read_complex(schema, *id, members, name),
         (Type::Collection(item), json) if verbose_read::items(json).is_some() => {
@@ -312,6 +305,15 @@ pub fn check(edm: Edm, facets: &Facets, name: &str, value: &Value) -> Outcome<()
             _ => Ok(()),
         },
         _ => Ok(()),
+    }
+}
+
+/// A spatial value that `read` makes; it is given the SRID of values that do not say theirs (GEO-2).
+pub(super) fn spatial(edm: Edm, facets: &Facets, name: &str, read: impl FnOnce(u32) -> geometry::Read<Spatial>) -> Outcome<Value> {
+    match read(fixed_srid(facets).unwrap_or(geometry::default_srid(edm))) {
+        Ok(spatial) if spatial.is_a(edm) => Ok(Value::Text(spatial.to_string())),
+        Ok(_) => Err(bad_value(name, format!("takes a value of {edm}"))),
+        Err(why) => Err(bad_value(name, why)),
     }
 }
 

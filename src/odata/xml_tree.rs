@@ -10,6 +10,7 @@ use quick_xml::events::{BytesRef, BytesStart, Event};
 use quick_xml::name::ResolveResult;
 use quick_xml::reader::NsReader;
 
+use super::gml;
 use super::xml_text::{write_attribute, write_text};
 use crate::model::fault::{self, Fault, Outcome};
 use crate::model::limits::{BODY_DEPTH, XML_ATTRIBUTES, XML_NODES};
@@ -79,6 +80,25 @@ impl Element {
             None => Cow::Borrowed(first),
             Some(second) => Cow::Owned([first, second].into_iter().chain(texts).collect()),
         }
+    }
+}
+
+impl gml::Element for Element {
+    fn name(&self) -> (Option<&str>, &str) {
+        (self.namespace.as_deref(), &self.name)
+    }
+
+    fn attribute(&self, name: &str) -> Option<&str> {
+        let found = self.attributes.iter().find(|(_, local, _)| local == name);
+        found.map(|(_, _, value)| value.as_str())
+    }
+
+    fn elements(&self) -> impl Iterator<Item = &Self> {
+        Element::elements(self)
+    }
+
+    fn text(&self) -> String {
+        Element::text(self).into_owned()
     }
 }
 

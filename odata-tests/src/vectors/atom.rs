@@ -47,9 +47,6 @@ fn judge(schema: &Schema, vector: &Vector) -> Verdict {
         .into_iter()
         .filter(|body| body.trim_start_matches('\u{feff}').starts_with('<'))
     {
-        if body.contains("<gml:") {
-            return Verdict::out("GML comes with the spatial types");
-        }
         let verdict = match xml_tree::parse(body.as_bytes()) {
             Err(fault) => Verdict::Fail(fault.message.into_owned()),
             Ok(root) => document(schema, payload, &root, body),

@@ -284,6 +284,14 @@ fn atm_13_atm_14_complex_values_and_collections() {
         format!(" m:type=\"Shop.Address\">{members}</d:SupplierAddress>")
     );
     assert_eq!(value("Name", &Type::Primitive(Edm::String), Cell::Text("x")), ">x</d:Name>");
+    // ATM-18: of the types that are no shape, the value's own
+    assert_eq!(
+        value("Place", &Type::Primitive(Edm::Geography), Cell::Text("SRID=4326;POINT(1 2)")),
+        concat!(
+            " m:type=\"Edm.GeographyPoint\"><gml:Point gml:srsName=\"http://www.opengis.net/def/crs/EPSG/0/4326\">",
+            "<gml:pos>2 1</gml:pos></gml:Point></d:Place>"
+        )
+    );
     assert_eq!(value("Name", &Type::Primitive(Edm::Int32), Cell::Null), " m:null=\"true\"/>");
     assert_eq!(
         value("Ids", &ids, Cell::Text("[1]")),

@@ -1,10 +1,11 @@
 //! Values as elements of the namespace of data (ATM-12..ATM-14, ATM-17, PRM-10, PRM-11).
 
-use super::spatial;
 use crate::model::edm::{Cell, Edm};
+use crate::model::geometry::{Spatial, is_geography};
 use crate::model::schema::{Schema, Type};
 use crate::model::text;
 use crate::odata::canonical;
+use crate::odata::gml;
 use crate::odata::json_tree::{self, Json};
 use crate::odata::xml_text::{write_attribute, write_text};
 
@@ -55,11 +56,21 @@ fn write_primitive(name: &str, edm: Edm, cell: Cell<'_>, out: &mut Vec<u8>) {
     }
     if edm != Edm::String {
         out.extend_from_slice(b" m:type=\"Edm.");
-        out.extend_from_slice(edm.name().as_bytes());
+        out.extend_from_slice(concrete(edm, cell).name().as_bytes());
         out.push(b'"');
     }
     write_content(edm, cell, out);
     close(name, out);
+}
+
+/// Of the two spatial types that are no shape, that of the value.
+fn concrete(edm: Edm, cell: Cell<'_>) -> Edm {
+    match (edm, cell) {
+        (Edm::Geography | Edm::Geometry, Cell::Text(text)) => {
+            Spatial::parse(text).map_or(edm, |spatial| spatial.shape.kind().edm(is_geography(edm)))
+        }
+        _ => edm,
+    }
 }
 
 /// The end of the start tag and the text of a primitive that is not null.
@@ -76,7 +87,7 @@ fn write_content(edm: Edm, cell: Cell<'_>, out: &mut Vec<u8>) {
         }
         Cell::Text(value) if edm.is_spatial() => {
             out.push(b'>');
-            spatial::write(value, edm < Edm::Geometry, out);
+            gml::write(value, is_geography(edm), out);
         }
         // The XML text of the others has no character that needs an escape.
         cell => {

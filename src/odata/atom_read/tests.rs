@@ -123,7 +123,10 @@ fn prm_10_values() {
         ("<d:DiscontinuedSince>PT1S</d:DiscontinuedSince>", Value::Integer(10_000_000)),
         ("<d:Barcode>AA\nH/</d:Barcode>", Value::Bytes(vec![0, 1, 255])),
         ("<d:Barcode/>", Value::Bytes(Vec::new())),
-        ("<d:Place>SRID=4326;POINT(1 2)</d:Place>", geography),
+        (
+            "<d:Place><g:Point xmlns:g='http://www.opengis.net/gml'><g:pos>2 1</g:pos></g:Point></d:Place>",
+            geography,
+        ),
         ("<d:AlternateIDs/>", text("[]")),
         (
             "<d:AlternateIDs> <d:element>1</d:element><m:element m:type='Edm.Int32'>2</m:element></d:AlternateIDs>",
@@ -166,6 +169,8 @@ fn what_does_not_fit() {
         ("<d:Grade m:null='true'/>", "bad_value", "Grade"),
         ("<d:Grade/>", "bad_value", "Grade"),
         ("<d:Grade>256</d:Grade>", "bad_value", "Grade"),
+        ("<d:Place>SRID=4326;POINT(1 2)</d:Place>", "bad_value", "Place"),
+        ("<d:Place><d:Point/></d:Place>", "bad_value", "Place"),
         ("<d:AlternateIDs>1</d:AlternateIDs>", "bad_value", "AlternateIDs"),
         ("<d:AlternateIDs><d:item>1</d:item></d:AlternateIDs>", "bad_value", "AlternateIDs"),
         (

@@ -3,14 +3,14 @@
 
 use crate::model::edm::{Edm, Value};
 use crate::model::fault::{self, Fault, Outcome};
+use crate::model::geometry::is_geography;
 use crate::model::schema::{ComplexId, Facets, Property, Schema, Type};
 use crate::model::text;
 use crate::odata::atom::names::{DATA, METADATA};
+use crate::odata::gml;
 use crate::odata::json::write_string;
-use crate::odata::json_read::{bad_body, bad_value, canonical_text, check, check_facets, write_canonical};
+use crate::odata::json_read::{bad_body, bad_value, canonical_text, check, check_facets, spatial, write_canonical};
 use crate::odata::xml_tree::Element;
-
-use crate::odata::atom::read_spatial;
 
 /// Reads a property's value: null and facets are checked.
 pub fn read_property(schema: &Schema, property: &Property, element: &Element) -> Outcome<Value> {
@@ -55,6 +55,13 @@ pub fn check_names(elements: &[&Element]) -> Outcome<()> {
 /// Reads into canonical content what is not null. The depth is that of the tree, which its parser bounds.
 fn read(schema: &Schema, ty: &Type, facets: &Facets, name: &str, element: &Element) -> Outcome<Value> {
     match ty {
+        Type::Primitive(edm) if edm.is_spatial() => {
+            let mut shapes = element.elements();
+            match (shapes.next(), shapes.next()) {
+                (Some(shape), None) => spatial(*edm, facets, name, |srid| gml::read(shape, is_geography(*edm), srid)),
+                _ => Err(bad_value(name, "takes one GML element")),
+            }
+        }
         Type::Primitive(edm) => primitive(*edm, element).ok_or_else(|| bad_value(name, format!("takes a value of {edm}"))),
         Type::Complex(id) => complex(schema, *id, name, element),
         Type::Collection(item) => collection(schema, item, facets, name, element),
@@ -63,9 +70,6 @@ fn read(schema: &Schema, ty: &Type, facets: &Facets, name: &str, element: &Eleme
 }
 
 fn primitive(edm: Edm, element: &Element) -> Option<Value> {
-    if edm.is_spatial() {
-        return text::parse(edm, &read_spatial(element)?);
-    }
     let is_leaf = element.elements().next().is_none();
     is_leaf.then(|| text::parse(edm, &element.text())).flatten()
 }
