@@ -398,7 +398,8 @@ fn fuzz(system: System, targets: &[String], bodies: &[(String, String, String)])
             let damaged = damage(&target["/api/Shop/".len()..], other, &mut random);
             ("GET", encode(&format!("/api/Shop/{damaged}")), None)
         };
-        let headers = [("Content-Type", "application/json")];
+        let is_xml = body.as_ref().is_some_and(|body| body.starts_with('<'));
+        let headers = [("Content-Type", if is_xml { "application/atom+xml" } else { "application/json" })];
         let headers = if body.is_some() { headers.as_slice() } else { &[] };
         match client.send(method, &target, headers, body.as_ref().map(String::as_bytes)) {
             Ok(reply) if reply.status < 500 || reply.status == 501 => refused += usize::from(reply.status >= 400),

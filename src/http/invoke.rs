@@ -291,9 +291,10 @@ impl Manner {
                     return nothing();
                 }
                 let name = path.last().unwrap_or(&operation.name);
-                Ok(self.ok(match is_raw {
-                    true => read::raw_value(ty, value.cell())?,
-                    false => format::property(&render, choice.format, name, ty, value.cell()),
+                Ok(self.ok(match (is_raw, ty) {
+                    (true, _) => read::raw_value(ty, value.cell())?,
+                    (false, Type::Collection(_)) if path.is_empty() => format::collection(&render, choice.format, name, ty, value.cell()),
+                    (false, _) => format::property(&render, choice.format, name, ty, value.cell()),
                 }))
             }
         }

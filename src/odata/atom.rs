@@ -333,32 +333,34 @@ impl Sink for Atom<'_> {
         }
     }
 
-    fn operation(&mut self, _entity: &Entity<'_>, operation: &Operation) {
-        let element: &[u8] = match operation.side_effecting {
+    fn operation(&mut self, entity: &Entity<'_>, operation: &Operation) {
+        if entity.set().is_none() {
+            return;
+        }
+        self.put(match operation.side_effecting {
             Some(false) => b"<m:function metadata=\"",
             _ => b"<m:action metadata=\"",
-        };
-        let Some(edit) = self.entities.last().map(|open| open.edit.clone()).filter(|edit| !edit.is_empty()) else {
-            return;
-        };
-        self.put(element);
+        });
         self.out.extend_from_slice(&self.root);
         self.put(b"$metadata#");
         let container = self.render.schema.endpoints[self.render.endpoint]
             .containers
             .get(operation.container);
         if let Some(container) = container {
-            write_attribute(&container.name, &mut self.out);
+            self.put(container.name.as_bytes());
             self.put(b".");
         }
-        write_attribute(&operation.name, &mut self.out);
+        self.put(operation.name.as_bytes());
         self.put(b"\"");
         self.attribute("title", &operation.name);
         self.put(b" target=\"");
-        self.out.extend_from_slice(&self.root);
-        self.out.extend_from_within(edit);
-        self.put(b"/");
-        write_attribute(&operation.name, &mut self.out);
+        let start = self.out.len();
+        entity.write_target(operation, &mut self.out);
+        // Only the root can need an escape.
+        if self.root != self.render.root.as_bytes() {
+            let target = self.out.split_off(start);
+            write_attribute(&String::from_utf8_lossy(&target), &mut self.out);
+        }
         self.put(b"\"/>");
     }
 
