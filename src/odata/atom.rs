@@ -337,10 +337,11 @@ impl Sink for Atom<'_> {
         if entity.set().is_none() {
             return;
         }
-        self.put(match operation.side_effecting {
+        let element: &[u8] = match operation.side_effecting {
             Some(false) => b"<m:function metadata=\"",
             _ => b"<m:action metadata=\"",
-        });
+        };
+        self.put(element);
         self.out.extend_from_slice(&self.root);
         self.put(b"$metadata#");
         let container = self.render.schema.endpoints[self.render.endpoint]
@@ -353,15 +354,10 @@ impl Sink for Atom<'_> {
         self.put(operation.name.as_bytes());
         self.put(b"\"");
         self.attribute("title", &operation.name);
-        self.put(b" target=\"");
-        let start = self.out.len();
-        entity.write_target(operation, &mut self.out);
-        // Only the root can need an escape.
-        if self.root != self.render.root.as_bytes() {
-            let target = self.out.split_off(start);
-            write_attribute(&String::from_utf8_lossy(&target), &mut self.out);
-        }
-        self.put(b"\"/>");
+        let mut target = Vec::new();
+        entity.write_target(operation, &mut target);
+        self.attribute("target", &String::from_utf8_lossy(&target));
+        self.put(b"/>");
     }
 
     fn property(&mut self, property: &Property, cell: Cell<'_>) {
