@@ -370,7 +370,13 @@ fn random_damage_is_never_a_fault_of_the_server() {
         .collect();
     let bodies: Vec<(String, String, String)> = exchanges
         .iter()
-        .filter_map(|exchange| Some((exchange.method.clone(), exchange.target.clone(), exchange.body.clone()?)))
+        .filter_map(|exchange| {
+            Some((
+                exchange.method.replace("{row}", "PUT"),
+                exchange.target.clone(),
+                exchange.body.clone()?,
+            ))
+        })
         .filter(|(_, target, _)| target.starts_with("/api/Shop/"))
         .collect();
     std::thread::scope(|scope| {
