@@ -40,11 +40,12 @@ pub fn compare(client: &Client, target: &str, headers: &[(&str, &str)], reply: &
 fn all_formats(client: &Client, target: &str, more: &[(&str, &str)]) -> Result<(), String> {
     let ask = |accept: &str| {
         // Verbose JSON of version 3.0 has dates to the last digit.
-        let headers = [
+        let mut headers = vec![
             ("Accept", accept),
             ("MinDataServiceVersion", "3.0"),
             ("MaxDataServiceVersion", "3.0"),
         ];
+        headers.extend(more);
         let reply = client
             .send("GET", &encode(target), &headers, None)
             .map_err(|error| error.to_string())?;
