@@ -89,16 +89,17 @@ fn entity(reading: &Reading<'_>, ty: TypeId, json: &Json<'_>) -> Outcome<Body> {
     Ok(body)
 }
 
-/// Adds what a body says of a navigation; of one to many it may say so in two members (JL-33).
+/// Adds what a body says of a navigation, be it in two members (JL-33).
 fn link(body: &mut Body, of: &EntityType, navigation: usize, to: Option<Vec<Linked>>) -> Outcome<()> {
     let Some(to) = to else { return Ok(()) };
     match body.links.iter_mut().find(|link| link.navigation == navigation) {
-        Some(link) if of.navigations[navigation].is_many() => link.to.extend(to),
-        Some(_) => {
-            let name = &of.navigations[navigation].name;
-            return Err(bad_body(format!("The navigation `{name}` leads to one entity, and is there twice.")).of(name));
-        }
+        Some(link) => link.to.extend(to),
         None => body.links.push(Link { navigation, to }),
+    }
+    let known = body.links.iter().find(|link| link.navigation == navigation);
+    if known.is_some_and(|link| link.to.len() > 1) && !of.navigations[navigation].is_many() {
+        let name = &of.navigations[navigation].name;
+        return Err(bad_body(format!("The navigation `{name}` leads to one entity, and is there twice.")).of(name));
     }
     Ok(())
 }

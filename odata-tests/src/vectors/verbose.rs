@@ -72,12 +72,15 @@ fn type_of(schema: &Schema, facts: &Json) -> Option<usize> {
     schema.types.iter().position(has_all)
 }
 
-/// What stands before the set in the URLs of a capture.
+/// What stands before the set in the URLs of a capture: that of the entity itself, else of one inside it.
 fn root_of(captured: &Json) -> String {
+    let own = captured.get("d").unwrap_or(captured)["__metadata"]["uri"].as_str();
+    let own = own.and_then(|uri| Some(&uri[..=uri[..uri.find('(')?].rfind('/')?]));
     let text = captured.to_string();
     let end = text.find(".svc/").map(|end| end + 5);
     let start = end.and_then(|end| text[..end].rfind("http"));
-    start.zip(end).map_or("http://host/", |(start, end)| &text[start..end]).to_owned()
+    let inside = start.zip(end).map(|(start, end)| &text[start..end]);
+    own.or(inside).unwrap_or("http://host/").to_owned()
 }
 
 fn entry(schema: &Schema, captured: &Json, facts: &Json) -> Verdict {

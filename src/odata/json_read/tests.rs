@@ -324,6 +324,11 @@ fn links_to_others() {
         (
             "Product",
             r#"{"Category@odata.bind":"Categories(1)","Category":null}"#,
+            "Category: [1]",
+        ),
+        (
+            "Product",
+            r#"{"Category@odata.bind":"Categories(1)","Category":{"CategoryName":"n"}}"#,
             "bad_body Category",
         ),
         ("Product", r#"{"Category@odata.bind":"Categories"}"#, "bad_reference Category"),
