@@ -13,7 +13,7 @@ use crate::model::caller::Caller;
 use crate::model::edm::{Cell, Edm, Value};
 use crate::model::fault::{self, Fault, Outcome};
 use crate::model::page::Page;
-use crate::model::query::Query;
+use crate::model::query::{Query, Shape};
 use crate::model::schema::{Behaviour, Operation, OperationKind, Type};
 use crate::model::target::{Call, Leaf, Preconditions, Resource, Step, Then};
 use crate::odata::accept::{Choice, Kind};
@@ -251,7 +251,7 @@ impl Manner {
         let choice = kind(operation, then).map(|kind| request.negotiate(kind)).transpose()?;
         Ok(Manner {
             choice,
-            version: request.versions.answer(choice.map_or(Version::V1, |choice| choice.version))?,
+            version: request.versions.answer(needed(request, operation, then, choice.as_ref()))?,
             root: request.root.clone(),
             url: request.url.clone(),
         })
@@ -338,6 +338,21 @@ impl Manner {
             ..Answer::of(200)
         }
     }
+}
+
+/// The version that the answer needs (VER-20..VER-22).
+fn needed(request: &Request<'_>, operation: &Operation, then: &Then, choice: Option<&Choice>) -> Version {
+    let Some(choice) = choice else { return Version::V1 };
+    let needs = request.needs(choice);
+    let content = match (then, operation.entities(), &operation.result) {
+        (Then::Part { raw: true, .. }, ..) => Version::V1,
+        (Then::Part { ty, .. }, ..) => needs.value(ty),
+        (_, Some((ty, many)), _) => needs.entities(ty, &Shape::default(), many),
+        // A collection that is no property was there before collections were properties.
+        (_, None, Some(Type::Collection(item))) => needs.value(item).max(needs.collection()),
+        (_, None, result) => result.as_ref().map_or(Version::V1, |ty| needs.value(ty)),
+    };
+    choice.version.max(content)
 }
 
 /// What is negotiated for a result; nothing where there is none.

@@ -9,13 +9,13 @@ use crate::model::expr::Expr;
 use crate::model::fault::{self, Fault, Outcome};
 use crate::model::page::{Expanded, Page};
 use crate::model::query::{Query, Shape};
-use crate::model::schema::{EntityType, Schema, SetId, Type};
+use crate::model::schema::{EntityType, SetId, Type};
 use crate::model::target::{Leaf, Preconditions, Resource, Step};
 use crate::model::text;
 use crate::odata::accept::{Choice, Kind};
 use crate::odata::canonical;
 use crate::odata::format::{self, Context, Entity, Format, LinksContext, Render};
-use crate::odata::needs::{self, Needs};
+use crate::odata::needs;
 use crate::odata::options::{self, Options, ResourceKind};
 use crate::odata::version::{Version, Versions};
 use crate::store::{Session, Weight};
@@ -100,7 +100,7 @@ impl Plan {
             return Err(Fault::new(&fault::BAD_OPTION, message));
         }
         let count = if query.count { needs::paging(choice.format) } else { Version::V1 };
-        let needed = needed(schema, &choice, request.versions.max, resource, &query.shape, resource.collection).max(count);
+        let needed = needed(request, &choice, resource, &query.shape, resource.collection).max(count);
         Ok(Plan {
             query,
             versions: request.versions,
@@ -260,17 +260,13 @@ fn demand(versions: &Versions, resource: &Resource, options: &Options, query: &Q
 }
 
 /// The version that the answer needs, as far as that is known before it is read.
-pub fn needed(schema: &Schema, choice: &Choice, max: Version, resource: &Resource, shape: &Shape, is_feed: bool) -> Version {
-    let needs = Needs {
-        schema,
-        format: choice.format,
-        max,
-    };
+pub fn needed(request: &Request<'_>, choice: &Choice, resource: &Resource, shape: &Shape, is_feed: bool) -> Version {
+    let needs = request.needs(choice);
     let content = match &resource.leaf {
         Leaf::Entities => needs.entities(resource.ty, shape, is_feed),
         Leaf::Links if resource.collection => needs.collection(),
         Leaf::Property { ty, raw: false, .. } => needs.value(ty),
-        Leaf::Dynamic { raw: false, .. } => max,
+        Leaf::Dynamic { raw: false, .. } => request.versions.max,
         _ => Version::V1,
     };
     choice.version.max(content)

@@ -10,6 +10,7 @@ use crate::model::fault::{self, Fault, Outcome};
 use crate::model::schema::{Schema, Type};
 use crate::model::target::{Leaf, Preconditions, Step, Target};
 use crate::odata::accept::{self, BodyFormat, Kind, Wishes};
+use crate::odata::needs::Needs;
 use crate::odata::options::{Options, ResourceKind};
 use crate::odata::path;
 use crate::odata::read::Reading;
@@ -179,6 +180,16 @@ impl<'a> Request<'a> {
             root: &self.root,
             ids: &self.ids,
             ignore_unknown: self.app.config.ignore_unknown,
+        }
+    }
+
+    /// What versions the parts of an answer need.
+    pub fn needs(&self, choice: &accept::Choice) -> Needs<'_> {
+        Needs {
+            schema: &self.app.engine.schema,
+            endpoint: self.endpoint,
+            format: choice.format,
+            max: self.versions.max,
         }
     }
 

@@ -3,7 +3,8 @@
 use super::format::{Entity, Render, Sink};
 use super::path;
 use crate::model::page::Page;
-use crate::model::schema::{Operation, TypeId};
+use crate::model::query::Shape;
+use crate::model::schema::{Operation, Schema, TypeId};
 
 /// The operations that are bound to an entity of a type, and told of: those of one name side by side, and not those that a more
 /// specific one hides (ACT-6).
@@ -26,6 +27,12 @@ pub fn operations(render: &Render<'_>, sink: &dyn Sink, page: &Page, ty: TypeId)
         }
     }
     found
+}
+
+/// Whether there may be some for entities of a type, in a format that tells of all.
+pub fn is_told(schema: &Schema, endpoint: usize, ty: TypeId, shape: &Shape) -> bool {
+    let mut all = schema.endpoints[endpoint].operations.iter().enumerate();
+    all.any(|(index, operation)| shape.tells(index) && matches!(operation.binding(), Some((base, false)) if schema.is_a(ty, base)))
 }
 
 impl Entity<'_> {

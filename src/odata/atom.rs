@@ -12,6 +12,7 @@ use std::ops::Range;
 use super::context::{Context, LinksContext};
 use super::format::{Entity, Feed, Inline, Render, Sink};
 use super::json_tree::{self, Json};
+use super::version::Version;
 use super::xml_text::{XML_HEAD, write_attribute, write_text};
 use crate::model::clock::SECOND;
 use crate::model::edm::{Cell, Edm, Value};
@@ -331,6 +332,10 @@ impl Sink for Atom<'_> {
             self.href_below(&property.name);
             self.put(b"/>");
         }
+    }
+
+    fn advertises(&self, _operation: &Operation) -> bool {
+        self.render.version >= Version::V3
     }
 
     fn operation(&mut self, entity: &Entity<'_>, operation: &Operation) {

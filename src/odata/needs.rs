@@ -1,6 +1,7 @@
 //! Which version of the protocol an answer needs for what is in it (VER-20..VER-27). Known from the model before anything is read, so
 //! that a change can be refused before it happens; only a next link is not.
 
+use super::advertise;
 use super::format::Format;
 use super::version::Version;
 use crate::model::edm::Edm;
@@ -12,6 +13,8 @@ use crate::model::schema::{ComplexId, EntityType, Schema, Type, TypeId};
 pub struct Needs<'a> {
     /// Everything served.
     pub schema: &'a Schema,
+    /// The endpoint that answers.
+    pub endpoint: usize,
     /// How it is written.
     pub format: Format,
     /// The highest version that the client takes.
@@ -30,6 +33,10 @@ impl Needs<'_> {
         let mut needed = if is_feed { self.collection() } else { Version::V1 };
         for &member in &self.schema.types[ty].family {
             needed = needed.max(self.entity(&self.schema.types[member], shape));
+            // Older clients are not told of any.
+            if self.max >= Version::V3 && advertise::is_told(self.schema, self.endpoint, member, shape) {
+                needed = Version::V3;
+            }
         }
         for expand in &shape.expand {
             let navigation = &self.schema.types[expand.ty].navigations[expand.navigation];
@@ -71,6 +78,7 @@ impl Needs<'_> {
     /// Of a property or another value.
     pub fn value(&self, ty: &Type) -> Version {
         match self.format {
+            Format::Csv => Version::V1,
             Format::Verbose | Format::Atom if !needs_3(self.schema, ty, &mut Vec::new()) => Version::V1,
             _ => Version::V3,
         }
@@ -108,7 +116,7 @@ fn needs_3(schema: &Schema, ty: &Type, seen: &mut Vec<ComplexId>) -> bool {
 mod tests {
     use super::*;
     use crate::model::query::Expand;
-    use crate::model::schema::Attribute;
+    use crate::model::schema::{Attribute, Facets, Parameter};
     use crate::odata::fixture::{shop, type_id};
 
     fn only(names: &[&str]) -> Shape {
@@ -151,7 +159,12 @@ mod tests {
         ];
         for (ty, shape, is_feed, format, max, expected) in cases {
             let (schema, format, max) = (&schema, *format, *max);
-            let needs = Needs { schema, format, max };
+            let needs = Needs {
+                schema,
+                endpoint: 0,
+                format,
+                max,
+            };
             let found = needs.entities(type_id(schema, ty), shape, *is_feed);
             assert_eq!(found, *expected, "{ty} {shape:?} {is_feed} {format:?} {max:?}");
         }
@@ -176,6 +189,7 @@ mod tests {
         };
         let needs = |format| Needs {
             schema: &schema,
+            endpoint: 0,
             format,
             max: Version::V3,
         };
@@ -197,11 +211,41 @@ mod tests {
         });
         let needs = |format| Needs {
             schema: &schema,
+            endpoint: 0,
             format,
             max: Version::V3,
         };
         assert_eq!(needs(Format::Atom).entities(derived, &Shape::default(), false), Version::V2);
         assert_eq!(needs(Format::Verbose).entities(derived, &Shape::default(), false), Version::V1);
+    }
+
+    #[test]
+    fn operations_that_are_told_of() {
+        use Version::*;
+        let mut schema = shop();
+        let supplier = type_id(&schema, "Supplier");
+        schema.endpoints[0].operations[0].parameters = vec![Parameter {
+            name: "it".to_owned(),
+            ty: Type::Entity(supplier),
+            nullable: None,
+            mode: None,
+            facets: Facets::default(),
+        }];
+        let none = Shape {
+            operations: Some(Vec::new()),
+            ..Shape::default()
+        };
+        for (max, shape, expected) in [(V3, &Shape::default(), V3), (V2, &Shape::default(), V1), (V3, &none, V1)] {
+            for format in [Format::Verbose, Format::Atom] {
+                let needs = Needs {
+                    schema: &schema,
+                    endpoint: 0,
+                    format,
+                    max,
+                };
+                assert_eq!(needs.entities(supplier, shape, false), expected, "{format:?} {max:?} {shape:?}");
+            }
+        }
     }
 
     #[test]
@@ -223,6 +267,7 @@ mod tests {
             for format in [Verbose, Atom] {
                 let needs = Needs {
                     schema: &schema,
+                    endpoint: 0,
                     format,
                     max: V3,
                 };
@@ -232,6 +277,7 @@ mod tests {
         for (format, paging, links) in [(JsonLight, V2, V3), (Verbose, V2, V2), (Atom, V2, V1), (Csv, V1, V1)] {
             let needs = Needs {
                 schema: &schema,
+                endpoint: 0,
                 format,
                 max: V3,
             };

@@ -267,7 +267,11 @@ impl Sink for Verbose<'_> {
         self.out.extend_from_slice(b"}}");
     }
 
-    fn operation(&mut self, _entity: &Entity<'_>, operation: &Operation) {
+    fn advertises(&self, _operation: &Operation) -> bool {
+        self.render.version >= Version::V3
+    }
+
+    fn operation(&mut self, entity: &Entity<'_>, operation: &Operation) {
         let containers = &self.render.schema.endpoints[self.render.endpoint].containers;
         let Some(container) = containers.get(operation.container).filter(|_| !self.url.is_empty()) else {
             return;
@@ -275,12 +279,7 @@ impl Sink for Verbose<'_> {
         let mut what = b"{\"title\":".to_vec();
         write_string(&operation.name, &mut what);
         what.extend_from_slice(b",\"target\":");
-        let url = &self.url;
-        string_of(&mut what, |out| {
-            out.extend_from_slice(url);
-            out.push(b'/');
-            out.extend_from_slice(operation.name.as_bytes());
-        });
+        string_of(&mut what, |out| entity.write_target(operation, out));
         what.push(b'}');
         let is_action = operation.side_effecting.unwrap_or(true);
         let group = if is_action { "actions" } else { "functions" };
@@ -326,9 +325,13 @@ impl Sink for Verbose<'_> {
             (Type::Collection(item), Cell::Text(json)) => {
                 let json = parse(json);
                 let items = if let Json::Array(items) = &json { items.as_slice() } else { &[] };
-                self.out.extend_from_slice(b"{\"d\":{\"results\":");
+                self.out.extend_from_slice(if self.has_results() {
+                    b"{\"d\":{\"results\":"
+                } else {
+                    &b"{\"d\":"[..]
+                });
                 self.items(item, items);
-                self.out.extend_from_slice(b"}}");
+                self.out.extend_from_slice(if self.has_results() { b"}}" } else { b"}" });
             }
             _ => self.value(name, ty, cell),
         }

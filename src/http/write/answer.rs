@@ -50,8 +50,7 @@ impl Manner {
             false => None,
         };
         let needed = choice.map_or(Version::V1, |choice| {
-            let schema = &request.app.engine.schema;
-            read::needed(schema, &choice, request.versions.max, resource, &Shape::default(), false)
+            read::needed(request, &choice, resource, &Shape::default(), false)
         });
         let needed = if prefer.is_some() { Version::V3 } else { needed };
         Ok(Manner {
