@@ -59,12 +59,22 @@ pub struct Exchange {
     pub user: Option<String>,
     /// The body.
     pub body: Option<String>,
+    /// `lines LF`: the lines of a batch end with LF alone.
+    pub bare_lines: bool,
     /// `ids MEMBER` before rows: which member the rows list.
     pub member: Option<String>,
     /// What must come back; in a table, of each row.
     pub expected: Vec<(usize, Expected)>,
     /// A table: text for `{row}`, and what must come back.
     pub rows: Vec<Row>,
+}
+
+impl Exchange {
+    /// Whether the body is one of many requests.
+    pub fn is_batch(&self) -> bool {
+        let is_multipart = |(name, value): &(String, String)| name.eq_ignore_ascii_case("Content-Type") && value.contains("multipart/");
+        self.headers.iter().any(is_multipart)
+    }
 }
 
 /// A row of a table.
@@ -101,6 +111,10 @@ pub enum Expected {
     Pages(String, Vec<Vec<String>>),
     /// `empty`
     Empty,
+    /// `parts 200 [201 204] 404`: the statuses in the answer to a batch, those of a change set in brackets.
+    Parts(String),
+    /// `part 2.1 …`: what must come back in that part of it, with a number behind the point in a change set.
+    Part(String, Box<Expected>),
     /// `@capture NAME = header ETag` or `@capture NAME = body value/0/Id`
     Capture(String, String),
 }
@@ -187,20 +201,23 @@ fn read_exchange(lines: &[&str], start: usize, exchange: &mut Exchange) -> Resul
         if line.starts_with("->") || line.starts_with("| ") {
             break;
         }
-        if let Some(name) = line.strip_prefix("as ") {
+        if line == "lines LF" {
+            exchange.bare_lines = true;
+        } else if let Some(name) = line.strip_prefix("as ") {
             exchange.user = Some(name.trim().to_owned());
         } else if let Some(member) = line.strip_prefix("ids ") {
             exchange.member = Some(member.trim().to_owned());
         } else if let Some((name, value)) = line.split_once(':') {
             exchange.headers.push((name.to_owned(), value.trim().to_owned()));
         } else if !line.starts_with("# ") {
-            return Err((at + 1, "expected a header, `as`, `ids`, `->` or a row".to_owned()));
+            return Err((at + 1, "expected a header, `as`, `ids`, `lines LF`, `->` or a row".to_owned()));
         }
         at += 1;
     }
+    let is_batch = exchange.is_batch();
     let mut body = Vec::new();
     while at < lines.len() && !lines[at].starts_with("->") && !lines[at].starts_with("| ") {
-        if lines[at].starts_with("### ") || is_request(lines[at]) {
+        if lines[at].starts_with("### ") || (!is_batch && is_request(lines[at])) {
             return Err((at + 1, format!("the request of line {} has no `->`", start + 1)));
         }
         body.push(lines[at]);
@@ -296,6 +313,11 @@ fn read_expected(line: &str) -> Option<Expected> {
             let (member, pages) = rest.split_once(':')?;
             Expected::Pages(member.trim().to_owned(), pages.split('|').map(words).collect())
         }
+        "parts" => Expected::Parts(rest.trim().to_owned()),
+        "part" => {
+            let (place, inner) = rest.split_once(' ')?;
+            Expected::Part(place.to_owned(), Box::new(read_expected(inner.trim())?))
+        }
         "@capture" => {
             let (name, from) = rest.split_once('=')?;
             Expected::Capture(name.trim().to_owned(), from.trim().to_owned())
@@ -342,6 +364,26 @@ mod tests {
         assert_eq!(
             (rows[0].text.as_str(), rows[0].expected.as_str(), rows[1].expected.as_str()),
             ("a | b", "1 2", "-")
+        );
+    }
+
+    #[test]
+    fn bodies_of_batches_hold_requests() {
+        let text = "### a\nPOST /api/Shop/$batch\nlines LF\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\nGET /x HTTP/1.1\n\n--b--\n\n\
+            -> 202\nparts 200 [204]\npart 2.1 ETag: *\n";
+        let file = parse(Path::new("x.http"), text).unwrap();
+        let exchange = &file.cases[0].exchanges[0];
+        assert!(exchange.is_batch() && exchange.bare_lines);
+        assert_eq!(exchange.body.as_deref(), Some("--b\n\nGET /x HTTP/1.1\n\n--b--"));
+        let tag = Expected::Header("ETag".to_owned(), "*".to_owned());
+        let expected: Vec<&Expected> = exchange.expected.iter().map(|(_, expected)| expected).collect();
+        assert_eq!(
+            expected,
+            [
+                &Expected::Status(vec![202]),
+                &Expected::Parts("200 [204]".to_owned()),
+                &Expected::Part("2.1".to_owned(), Box::new(tag)),
+            ]
         );
     }
 

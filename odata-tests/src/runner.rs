@@ -10,6 +10,7 @@ use crate::client::{Client, Reply, encode};
 use crate::database::System;
 use crate::fixture::Fixture;
 use crate::matching::{Mode, differences, text_matches, word};
+use crate::multipart::{self, Piece};
 
 /// What came of a run.
 #[derive(Debug, Default)]
@@ -179,6 +180,10 @@ impl Run<'_> {
         headers.retain(|(_, value)| !value.is_empty());
         let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let body = exchange.body.as_ref().map(|body| self.fill(body));
+        let body = match exchange.is_batch() && !exchange.bare_lines {
+            true => body.map(|body| body.replace('\n', "\r\n")),
+            false => body,
+        };
         let body = body.as_ref().map(String::as_bytes);
         let reply = self.clients[&user].send(&method, &encode(&target), &headers, body);
         let reply = reply.map_err(|error| format!("  {method} {target}: {error}"))?;
@@ -279,6 +284,20 @@ impl Run<'_> {
             }
             Expected::Pages(member, pages) => wrong.extend(self.pages(reply, member, pages, user)),
             Expected::Empty => demand(reply.body.is_empty(), format!("{} bytes of body", reply.body.len())),
+            Expected::Parts(statuses) => match pieces(reply) {
+                Ok(pieces) => {
+                    let found: Vec<String> = pieces.iter().map(summary).collect();
+                    demand(
+                        found.join(" ") == *statuses,
+                        format!("parts {}, expected {statuses}", found.join(" ")),
+                    );
+                }
+                Err(what) => wrong.push(what),
+            },
+            Expected::Part(place, expected) => match pieces(reply).and_then(|pieces| part(&pieces, place)) {
+                Ok(part) => wrong.extend(self.check(expected, &part, user).iter().map(|what| format!("part {place}: {what}"))),
+                Err(what) => wrong.push(what),
+            },
             Expected::Capture(name, from) => match captured(reply, from) {
                 Some(value) => drop(self.variables.insert(name.clone(), value)),
                 None => wrong.push(format!("nothing to capture: {from}")),
@@ -356,6 +375,36 @@ fn cell(text: &str, member: Option<&str>) -> Vec<Expected> {
     }
     let ids = text.split_whitespace().filter(|word| *word != "-").map(str::to_owned).collect();
     vec![ok, Expected::Ids(member.unwrap_or("Id").to_owned(), ids)]
+}
+
+/// The answers to a batch.
+fn pieces(reply: &Reply) -> Result<Vec<Piece>, String> {
+    multipart::read(reply.header("Content-Type").unwrap_or_default(), &reply.text())
+}
+
+fn summary(piece: &Piece) -> String {
+    let statuses: Vec<String> = piece.answers().iter().map(|answer| answer.status.to_string()).collect();
+    match piece {
+        Piece::Single(_) => statuses.join(" "),
+        Piece::ChangeSet(_) => format!("[{}]", statuses.join(" ")),
+    }
+}
+
+/// Of the second part `2`; of a change set there, the first answer `2.1`.
+fn part(pieces: &[Piece], place: &str) -> Result<Reply, String> {
+    let number = |text: &str| text.parse::<usize>().ok()?.checked_sub(1);
+    let (outer, inner) = place.split_once('.').map_or((place, None), |(outer, inner)| (outer, Some(inner)));
+    let found = match (number(outer).and_then(|at| pieces.get(at)), inner) {
+        (Some(Piece::Single(answer)), None) => Some(answer),
+        (Some(Piece::ChangeSet(answers)), Some(inner)) => number(inner).and_then(|at| answers.get(at)),
+        _ => None,
+    };
+    let answer = found.ok_or_else(|| format!("there is no part {place}"))?;
+    Ok(Reply {
+        status: answer.status,
+        headers: answer.headers.clone(),
+        body: answer.body.clone().into_bytes(),
+    })
 }
 
 fn ids_of(body: &Value, member: &str) -> Vec<String> {

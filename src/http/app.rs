@@ -25,9 +25,9 @@ use crate::engine::Engine;
 use crate::model::fault::{Fault, Outcome};
 use crate::model::limits::SHUTDOWN_SECONDS;
 use crate::model::schema::Schema;
-use crate::odata::accept::{self, Choice, Preferences, Wishes};
+use crate::odata::accept::{Choice, Preferences};
 use crate::odata::metadata;
-use crate::odata::version::{Version, Versions};
+use crate::odata::version::Version;
 use crate::store::Db;
 
 /// Threads of a worker's pool for scans and password hashes; the stack of each is only used while it works.
@@ -242,20 +242,8 @@ async fn answer(request: HttpRequest, payload: Payload, app: Data<App>) -> HttpR
 /// The format and version of an error, as far as the request says what it wants.
 fn error_choice(config: &Config, request: &HttpRequest) -> Choice {
     let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
-    let format = request::option_value(request.query_string(), "$format");
-    let versions = Versions::read(None, header("maxdataserviceversion"), header("mindataserviceversion")).unwrap_or_default();
-    let choice = accept::for_error(&Wishes {
-        format: format.as_deref(),
-        accept: header("accept"),
-        charset: header("accept-charset"),
-        callback: callback(config, request).is_some(),
-        max: versions.max,
-        preferences: config.preferences,
-    });
-    Choice {
-        version: choice.version.max(versions.min),
-        ..choice
-    }
+    let is_call = callback(config, request).is_some();
+    request::error_choice(config.preferences, request.query_string(), is_call, header)
 }
 
 /// The function that the answer is to call; none where it may not, which is an error already.
@@ -264,7 +252,7 @@ fn callback(config: &Config, request: &HttpRequest) -> Option<Callback> {
     Callback::of(request.method().as_str(), request.query_string(), site, config.jsonp).ok()?
 }
 
-async fn lead(app: &App, request: &HttpRequest, payload: Payload, place: Place<'_>) -> Outcome<Answer> {
+async fn lead(app: &Data<App>, request: &HttpRequest, payload: Payload, place: Place<'_>) -> Outcome<Answer> {
     if request.method() == actix_web::http::Method::OPTIONS && is_anonymous(app, request) {
         return Ok(options());
     }
@@ -312,7 +300,7 @@ fn index(schema: &Schema) -> Answer {
 }
 
 /// A panic in the work for one request is a fault of that request, and of nothing else.
-async fn guarded<T>(work: impl Future<Output = Outcome<T>>) -> Outcome<T> {
+pub async fn guarded<T>(work: impl Future<Output = Outcome<T>>) -> Outcome<T> {
     let mut work = std::pin::pin!(work);
     std::future::poll_fn(move |context| {
         catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context)))

@@ -1,9 +1,10 @@
 //! One OData request of a connection, from its start to its finish.
 
 use actix_web::HttpRequest;
-use actix_web::web::{Bytes, Payload};
+use actix_web::web::{Bytes, Data, Payload};
 
 use super::app::App;
+use super::batch;
 use super::body;
 use super::conditions::Method;
 use super::media;
@@ -15,12 +16,12 @@ use super::visitor::Visitor;
 use crate::engine::operation;
 use crate::model::caller::Caller;
 use crate::model::fault::{self, Fault, Outcome};
-use crate::model::limits::{BODY_BYTES, URL_BYTES};
+use crate::model::limits::{BATCH_BYTES, BODY_BYTES, URL_BYTES};
 use crate::model::target::Target;
 use crate::store::{Session, Weight};
 
 /// Answers a request below an endpoint's root; `path` is what follows it, as sent.
-pub async fn answer(app: &App, http: &HttpRequest, payload: Payload, endpoint: usize, path: &str) -> Outcome<Answer> {
+pub async fn answer(app: &Data<App>, http: &HttpRequest, payload: Payload, endpoint: usize, path: &str) -> Outcome<Answer> {
     let request = understand(app, http, endpoint, path);
     if let Ok(request) = &request
         && is_public(request)
@@ -32,6 +33,10 @@ pub async fn answer(app: &App, http: &HttpRequest, payload: Payload, endpoint: u
         Ok(request) => request,
         Err(fault) => return visitor.refuse(fault).await,
     };
+    if request.method == Method::Post && request.target == Target::Batch {
+        let body = body::read(http.headers(), payload, BATCH_BYTES).await;
+        return batch::answer(app, &request, visitor, body).await;
+    }
     if media::is_upload(&request) {
         return Ok(media::upload(request, visitor, payload).await?.answer(&app.engine));
     }

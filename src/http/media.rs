@@ -350,6 +350,24 @@ impl Parts {
         }
     }
 
+    /// How many they are.
+    pub fn length(&self) -> u64 {
+        self.until - self.at
+    }
+
+    /// All of them, for what is written as a whole.
+    pub async fn collect(mut self) -> Outcome<Vec<u8>> {
+        let mut all = Vec::new();
+        while let Some(piece) = std::future::poll_fn(|context| Pin::new(&mut self).poll_next(context)).await {
+            let torn = |error: Box<dyn std::error::Error>| match error.downcast::<Fault>() {
+                Ok(fault) => *fault,
+                Err(error) => Fault::new(&fault::BUSY, error.to_string()),
+            };
+            all.extend_from_slice(&piece.map_err(torn)?);
+        }
+        Ok(all)
+    }
+
     fn part(&self) -> Pending {
         let (db, id, number) = (self.db.clone(), self.id, (self.at / MEDIA_PART_BYTES as u64) as i64);
         Box::pin(async move { db.read(Weight::Scan, move |session| parts::part(session, &id, number)).await })
@@ -360,7 +378,7 @@ impl MessageBody for Parts {
     type Error = Box<dyn std::error::Error>;
 
     fn size(&self) -> BodySize {
-        BodySize::Sized(self.until - self.at)
+        BodySize::Sized(self.length())
     }
 
     /// A part that is gone, because the stream was replaced meanwhile, ends the connection: the client sees that the body is not complete

@@ -3,6 +3,7 @@
 //! Invariant: the only module that names actix; nothing below it sees a header or a status line.
 
 mod app;
+mod batch;
 mod body;
 mod compression;
 mod conditions;

@@ -38,7 +38,8 @@ pub enum Plan {
     Invoke(Box<invoke::Plan>),
 }
 
-/// What has been done, and is still to be told.
+/// What has been done, and is still to be told. There is one for each request, so its size matters less than another allocation.
+#[allow(clippy::large_enum_variant)]
 pub enum Done {
     /// All of it.
     Answer(Answer),
@@ -63,7 +64,7 @@ impl Plan {
             (Method::Get | Method::Head, Target::Resource(resource)) => read::Plan::of(request, resource).map(Plan::Read),
             (_, Target::Resource(_)) if media::is_upload(request) => media::Write::of(request, body).map(Plan::WriteStream),
             (_, Target::Resource(resource)) => write::Plan::of(request, resource, body).map(Plan::Write),
-            (_, Target::Batch) => Err(missing("$batch is not implemented yet.")),
+            (_, Target::Batch) => Err(nested_batch()),
             (_, Target::Operation(call)) => invoke::Plan::of(request, call, &body).map(|plan| Plan::Invoke(Box::new(plan))),
         }
     }
@@ -100,6 +101,29 @@ impl Plan {
 }
 
 impl Done {
+    /// The path of the entity that was made or changed, relative to the service root.
+    pub fn path(&self, engine: &Engine) -> Option<String> {
+        match self {
+            Done::Answer(_) => None,
+            Done::Changed(changed) => changed.path(engine),
+        }
+    }
+
+    /// Answers at once what has no body, so that nothing has to be kept for it; and about how many bytes are kept now.
+    pub fn settle(self, engine: &Engine) -> (Done, usize) {
+        match self {
+            Done::Changed(changed) if changed.has_body() => {
+                let size = changed.size();
+                (Done::Changed(changed), size)
+            }
+            done => {
+                let answer = done.answer(engine);
+                let size = answer.body.len();
+                (Done::Answer(answer), size)
+            }
+        }
+    }
+
     /// The answer.
     pub fn answer(self, engine: &Engine) -> Answer {
         match self {
@@ -109,9 +133,9 @@ impl Done {
     }
 }
 
-/// What is declared, but not there yet.
-pub fn missing(message: &'static str) -> Fault {
-    Fault::new(&fault::NOT_IMPLEMENTED, message)
+/// A batch as a part of one (BCH-43).
+pub fn nested_batch() -> Fault {
+    Fault::new(&fault::BAD_REQUEST, "A batch has no batches in it.")
 }
 
 fn service_document(request: &Request<'_>) -> Outcome<Answer> {

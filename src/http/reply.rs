@@ -1,20 +1,17 @@
 //! Answers and faults as HTTP responses: the headers that every response has are set here and nowhere else.
 
+use std::borrow::Cow;
+
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::web::Bytes;
 
-use super::media::MediaBody;
+use super::media::{MediaBody, Parts};
 use crate::auth::SCHEMES;
 use crate::model::fault::{self, Fault};
 use crate::odata::accept::Choice;
 use crate::odata::error;
-
-const DATA_SERVICE_VERSION: HeaderName = HeaderName::from_static("dataserviceversion");
-const DATA_SERVICE_ID: HeaderName = HeaderName::from_static("dataserviceid");
-const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Seconds in `Retry-After` of a 503.
 const RETRY_SECONDS: &str = "1";
@@ -28,6 +25,8 @@ pub struct Answer {
     pub version: &'static str,
     /// `Content-Type`; none if empty.
     pub content_type: &'static str,
+    /// `Content-Type` of an answer in many parts, which has a boundary of its own.
+    pub multipart: Option<String>,
     /// `Location`.
     pub location: Option<String>,
     /// `DataServiceId`.
@@ -55,66 +54,108 @@ impl Answer {
         }
     }
 
-    /// The response.
-    pub fn into_response(self) -> HttpResponse {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = HttpResponse::with_body(status, self.body);
-        let headers = response.headers_mut();
+    /// With the headers that go with it.
+    pub fn reply(self) -> Reply {
+        let mut reply = Reply {
+            status: self.status,
+            head: Vec::new(),
+            body: self.body,
+            stream: None,
+        };
         let version = if self.version.is_empty() { "3.0" } else { self.version };
-        headers.insert(DATA_SERVICE_VERSION, HeaderValue::from_static(version));
-        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-        let fixed = [
-            (header::CONTENT_TYPE, self.content_type),
-            (PREFERENCE_APPLIED, self.preference),
-            (header::ALLOW, self.allow),
-        ];
-        for (name, text) in fixed {
+        reply.add("dataserviceversion", version);
+        reply.add("x-content-type-options", "nosniff");
+        reply.add("cache-control", "no-cache");
+        for (name, text) in [
+            ("content-type", self.content_type),
+            ("preference-applied", self.preference),
+            ("allow", self.allow),
+        ] {
             if !text.is_empty() {
-                headers.insert(name, HeaderValue::from_static(text));
+                reply.add(name, text);
             }
         }
         for (name, text) in [
-            (header::LOCATION, self.location),
-            (DATA_SERVICE_ID, self.id),
-            (header::ETAG, self.etag),
-            (header::LINK, self.next.map(|next| format!("<{next}>; rel=\"next\""))),
+            ("content-type", self.multipart),
+            ("location", self.location),
+            ("dataserviceid", self.id),
+            ("etag", self.etag),
+            ("link", self.next.map(|next| format!("<{next}>; rel=\"next\""))),
         ] {
-            // URLs and ETags are percent-encoded, so they are always values of headers.
-            if let Some(value) = text.and_then(|text| HeaderValue::try_from(text).ok()) {
-                headers.insert(name, value);
+            if let Some(text) = text {
+                reply.add(name, text);
             }
         }
-        match self.media {
-            None => response.map_into_boxed_body(),
-            Some(media) => with_media(response, media),
+        if let Some(media) = self.media {
+            reply.add_media(media);
+        }
+        reply
+    }
+
+    /// The response.
+    pub fn into_response(self) -> HttpResponse {
+        self.reply().into_response()
+    }
+}
+
+/// A response, of a connection or in a batch.
+#[derive(Debug)]
+pub struct Reply {
+    /// The status.
+    pub status: u16,
+    /// Headers; names in lower case.
+    pub head: Vec<(&'static str, Cow<'static, str>)>,
+    /// The body.
+    pub body: Bytes,
+    /// A body that is still to be read, instead of it.
+    pub stream: Option<Parts>,
+}
+
+impl Reply {
+    /// URLs and ETags are percent-encoded, and what was taken in as the text of a header is one: only what could break out of its line
+    /// is left out, whatever it is.
+    fn add(&mut self, name: &'static str, value: impl Into<Cow<'static, str>>) {
+        let value = value.into();
+        if !value.chars().any(|c| c.is_ascii_control() && c != '\t') {
+            self.head.push((name, value));
+        }
+    }
+
+    /// A stream as the body. What clients have uploaded is never run as a page of this origin, and goes out as it came in.
+    fn add_media(&mut self, media: MediaBody) {
+        self.add("accept-ranges", "bytes");
+        self.add("content-security-policy", "sandbox; default-src 'none'");
+        self.add("content-encoding", "identity");
+        self.add("content-type", media.content_type);
+        if let Some(range) = media.content_range {
+            self.add("content-range", range);
+        }
+        self.stream = Some(media.parts);
+    }
+
+    /// The response.
+    pub fn into_response(self) -> HttpResponse {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = HttpResponse::new(status);
+        for (name, value) in self.head {
+            if let Ok(value) = HeaderValue::try_from(value.into_owned()) {
+                response.headers_mut().append(HeaderName::from_static(name), value);
+            }
+        }
+        match self.stream {
+            None => response.set_body(self.body).map_into_boxed_body(),
+            Some(parts) => response.set_body(parts).map_into_boxed_body(),
         }
     }
 }
 
-/// A stream as the body. What clients have uploaded is never run as a page of this origin, and goes out as it came in.
-fn with_media(mut response: HttpResponse<Bytes>, media: MediaBody) -> HttpResponse {
-    let headers = response.headers_mut();
-    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    headers.insert(
-        header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static("sandbox; default-src 'none'"),
-    );
-    headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("identity"));
-    // What was taken in as the text of a header is one.
-    for (name, text) in [
-        (header::CONTENT_TYPE, Some(media.content_type)),
-        (header::CONTENT_RANGE, media.content_range),
-    ] {
-        if let Some(value) = text.and_then(|text| HeaderValue::try_from(text).ok()) {
-            headers.insert(name, value);
-        }
-    }
-    response.set_body(media.parts).map_into_boxed_body()
-}
-
-/// The response of a fault. A cause goes to the log under an id that the client gets too, and nowhere else.
+/// The response of a fault.
 pub fn of_fault(fault: &Fault, choice: Choice) -> HttpResponse {
+    fault_reply(fault, choice).into_response()
+}
+
+/// What is answered to a fault. A cause goes to the log under an id that the client gets too, and nowhere else.
+pub fn fault_reply(fault: &Fault, choice: Choice) -> Reply {
     let answer = Answer {
         version: choice.version.text(),
         content_type: choice.content_type,
@@ -122,8 +163,7 @@ pub fn of_fault(fault: &Fault, choice: Choice) -> HttpResponse {
         body: error::write(fault, choice.syntax).into(),
         ..Answer::of(fault.kind.status)
     };
-    let mut response = answer.into_response();
-    let headers = response.headers_mut();
+    let mut reply = answer.reply();
     // 501 is no fault of the server: nothing is wrong that somebody should look into.
     if fault.kind.status >= 500 && fault.kind.status != 501 {
         let id = uuid::Uuid::new_v4().to_string();
@@ -132,19 +172,17 @@ pub fn of_fault(fault: &Fault, choice: Choice) -> HttpResponse {
             500 => tracing::error!(request = %id, code = fault.kind.code, cause, "{}", fault.message),
             _ => tracing::warn!(request = %id, code = fault.kind.code, cause, "{}", fault.message),
         }
-        if let Ok(value) = HeaderValue::try_from(id) {
-            headers.insert(REQUEST_ID, value);
-        }
+        reply.add("x-request-id", id);
     }
     if fault.kind == &fault::UNAUTHENTICATED {
         for scheme in SCHEMES {
-            headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static(scheme.challenge));
+            reply.add("www-authenticate", scheme.challenge);
         }
     }
     if fault.kind == &fault::BUSY {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS));
+        reply.add("retry-after", RETRY_SECONDS);
     }
-    response
+    reply
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use super::media;
 use crate::model::fault::{self, Fault, Outcome};
 use crate::model::schema::{Schema, Type};
 use crate::model::target::{Leaf, Preconditions, Step, Target};
-use crate::odata::accept::{self, BodyFormat, Kind, Wishes};
+use crate::odata::accept::{self, BodyFormat, Choice, Kind, Preferences, Wishes};
 use crate::odata::needs::Needs;
 use crate::odata::options::{Options, ResourceKind};
 use crate::odata::path;
@@ -155,7 +155,7 @@ impl<'a> Request<'a> {
     }
 
     /// The format of the answer.
-    pub fn negotiate(&self, kind: Kind) -> Outcome<accept::Choice> {
+    pub fn negotiate(&self, kind: Kind) -> Outcome<Choice> {
         let wishes = Wishes {
             format: self.format.as_deref(),
             accept: self.headers.accept,
@@ -184,7 +184,7 @@ impl<'a> Request<'a> {
     }
 
     /// What versions the parts of an answer need.
-    pub fn needs(&self, choice: &accept::Choice) -> Needs<'_> {
+    pub fn needs(&self, choice: &Choice) -> Needs<'_> {
         Needs {
             schema: &self.app.engine.schema,
             endpoint: self.endpoint,
@@ -194,7 +194,7 @@ impl<'a> Request<'a> {
     }
 
     /// The format of a document; it takes no options but `$format` (SVC-8, MET-7).
-    pub fn document(&self, kind: Kind) -> Outcome<accept::Choice> {
+    pub fn document(&self, kind: Kind) -> Outcome<Choice> {
         Options::parse(self.query)?.check(ResourceKind::Document)?;
         self.negotiate(kind)
     }
@@ -234,6 +234,24 @@ fn allowed(schema: &Schema, endpoint: usize, target: &Target) -> &'static str {
             ) => "GET, HEAD, PUT",
             (Leaf::Entities | Leaf::Property { .. } | Leaf::Media, _) => ONE,
         },
+    }
+}
+
+/// The format and version of an error, as far as a request says what it wants. `header` is asked in lower case.
+pub fn error_choice<'a>(preferences: Preferences, query: &str, callback: bool, header: impl Fn(&str) -> Option<&'a str>) -> Choice {
+    let format = option_value(query, "$format");
+    let versions = Versions::read(None, header("maxdataserviceversion"), header("mindataserviceversion")).unwrap_or_default();
+    let choice = accept::for_error(&Wishes {
+        format: format.as_deref(),
+        accept: header("accept"),
+        charset: header("accept-charset"),
+        callback,
+        max: versions.max,
+        preferences,
+    });
+    Choice {
+        version: choice.version.max(versions.min),
+        ..choice
     }
 }
 

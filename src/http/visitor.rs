@@ -73,6 +73,15 @@ impl<'a> Visitor<'a> {
         T: Send + 'static,
         J: FnOnce(&mut Session<'_>, &Caller) -> Outcome<T> + Send + 'static,
     {
+        self.run_part(work, job).await
+    }
+
+    /// The same for one job of several: what has to be proved again is proved for the later ones, too.
+    pub async fn run_part<T, J>(&mut self, work: Work, job: J) -> Outcome<T>
+    where
+        T: Send + 'static,
+        J: FnOnce(&mut Session<'_>, &Caller) -> Outcome<T> + Send + 'static,
+    {
         let mut job = job;
         for _ in 0..TRIES {
             let (engine, proof, tenant) = (self.app.engine.clone(), self.proof.clone(), self.tenant.clone());

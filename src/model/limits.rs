@@ -33,6 +33,7 @@ limits! {
     BATCH_HEADERS = 64, "Most headers of a part of a batch, and most of the request in it.";
     BATCH_LINE_BYTES = 65_536, "Longest request line or header in a batch: URLs too long for HTTP are sent there (PTH-6).";
     BATCH_BOUNDARY_BYTES = 70, "Longest boundary, as RFC 2046 has it.";
+    BATCH_ANSWER_BYTES = 67_108_864, "Longest answer to a batch: it is in memory whole. A part past it is answered by an error, a change set not carried out.";
     BODY_SECONDS = 120, "Longest time that a request body may take to arrive; past it the answer is 408. Its head has five seconds.";
     BODY_DEPTH = 32, "Deepest nesting of objects and arrays in a request body.";
     XML_NODES = 100_000, "Most elements and attributes in an XML body: each takes some thirty times the memory of its text (ATM-44).";

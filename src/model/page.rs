@@ -63,6 +63,11 @@ impl Rows {
         self.slots.is_empty()
     }
 
+    /// Bytes in memory.
+    pub fn size(&self) -> usize {
+        self.slots.len() * size_of::<Slot>() + self.text.len() + self.bytes.len()
+    }
+
     /// Cells in a row.
     pub fn width(&self) -> usize {
         self.width
@@ -133,6 +138,11 @@ pub struct Expanded {
 }
 
 impl Page {
+    /// About how many bytes it takes in memory.
+    pub fn size(&self) -> usize {
+        self.rows.size() + self.expanded.iter().map(|expanded| expanded.page.size()).sum::<usize>()
+    }
+
     /// The concrete type of a row, and the cell of each of its properties.
     pub fn row_type(&self, schema: &super::schema::Schema, row: usize) -> &(TypeId, Vec<Option<usize>>) {
         if let Some(cell) = self.layout.type_cell

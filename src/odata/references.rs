@@ -9,6 +9,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::url::decode_path;
 use crate::model::fault::{self, Fault, Outcome};
@@ -17,19 +18,33 @@ use crate::model::fault::{self, Fault, Outcome};
 const RESERVED: &[&str] = &["batch", "count", "links", "metadata", "value"];
 
 /// The entities that requests of a batch made or changed, by their Content-IDs. Only what was carried out is in here, so a
-/// reference to a later request, or to itself, is an unknown one.
+/// reference to a later request, or to itself, is an unknown one. Cheap to clone, as every request of a change set has them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ContentIds(HashMap<String, String>);
+pub struct ContentIds(Arc<HashMap<String, String>>);
 
 impl ContentIds {
     /// `path` is that of the entity, relative to the service root, as it would stand in a URL: `Products(5)`.
     pub fn add(&mut self, id: String, path: String) {
-        self.0.insert(id, path);
+        Arc::make_mut(&mut self.0).insert(id, path);
     }
 
     /// Takes in the ids of a change set that succeeded; the later one of two that are equal counts.
     pub fn absorb(&mut self, later: ContentIds) {
-        self.0.extend(later.0);
+        Arc::make_mut(&mut self.0).extend(Arc::unwrap_or_clone(later.0));
+    }
+
+    /// Whether a body may refer to one of these. What is escaped in it, in any format, may be anything.
+    pub fn may_occur_in(&self, body: &[u8]) -> bool {
+        if self.0.is_empty() {
+            return false;
+        }
+        let is_escape = |two: &[u8]| two[0] == b'%' || matches!(two, b"\\u" | b"&#");
+        let is_id = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
+        body.windows(2).any(is_escape)
+            || body.split(|byte| *byte == b'$').skip(1).any(|text| {
+                let end = text.iter().position(|byte| !is_id(byte)).unwrap_or(text.len());
+                std::str::from_utf8(&text[..end]).is_ok_and(|id| self.0.contains_key(id))
+            })
     }
 
     /// A URL relative to the service root with `$<id>` in its first segment replaced: `$1/Orders` becomes `Products(5)/Orders`.
@@ -177,6 +192,31 @@ mod tests {
             let found = ids.expand(url);
             assert_eq!(found.as_deref().ok(), expected, "{url}");
             assert!(found.is_ok() || found.is_err_and(|fault| fault.kind.status == 400), "{url}");
+        }
+    }
+
+    #[test]
+    fn bch_12_bodies_that_may_refer() {
+        let mut ids = ContentIds::default();
+        assert!(!ids.may_occur_in(b"$1 %"), "there is nothing to refer to");
+        ids.add("1".into(), String::new());
+        ids.add("a-b".into(), String::new());
+        for (body, expected) in [
+            (r#"{"Category@odata.bind":"$1"}"#, true),
+            (r#"{"Category@odata.bind":"http://h/api/Shop/$a-b"}"#, true),
+            ("$x$1", true),
+            ("$1", true),
+            (r#"{"a":"\u00241"}"#, true),
+            ("<d:a>&#36;1</d:a>", true),
+            ("%241", true),
+            ("$10", false),
+            ("$2, $, 1", false),
+            ("$a", false),
+            ("1", false),
+            ("$", false),
+            ("", false),
+        ] {
+            assert_eq!(ids.may_occur_in(body.as_bytes()), expected, "{body}");
         }
     }
 

@@ -106,6 +106,16 @@ impl Changed {
         String::from_utf8(path).ok()
     }
 
+    /// Whether the answer has one.
+    pub fn has_body(&self) -> bool {
+        self.manner.choice.is_some()
+    }
+
+    /// About how many bytes are kept until it is answered.
+    pub fn size(&self) -> usize {
+        self.page.as_ref().map_or(0, Page::size)
+    }
+
     /// The answer: about a created entity where it is, and its new ETag after every change (WR-11, WR-12, WR-71).
     pub fn answer(self, engine: &Engine) -> Answer {
         let manner = &self.manner;

@@ -58,6 +58,11 @@ impl Writer {
         multipart(&self.boundary)
     }
 
+    /// Bytes so far.
+    pub fn size(&self) -> usize {
+        self.out.len()
+    }
+
     /// The answer to a request outside of a change set, good or bad.
     pub fn single(&mut self, response: &Response<'_>) {
         write_part(&self.boundary, response, &mut self.out);
@@ -118,6 +123,7 @@ fn reason(status: u16) -> &'static str {
         201 => "Created",
         202 => "Accepted",
         204 => "No Content",
+        206 => "Partial Content",
         304 => "Not Modified",
         307 => "Temporary Redirect",
         400 => "Bad Request",
@@ -133,6 +139,7 @@ fn reason(status: u16) -> &'static str {
         413 => "Payload Too Large",
         414 => "URI Too Long",
         415 => "Unsupported Media Type",
+        416 => "Range Not Satisfiable",
         428 => "Precondition Required",
         500 => "Internal Server Error",
         501 => "Not Implemented",
