@@ -72,6 +72,15 @@ const TOKENS: &[&str] = &[
     "odata.type",
     "@odata.bind",
     "\u{0}",
+    "\n",
+    "\r\n",
+    "--b",
+    "--b--",
+    "--c--",
+    "boundary=c",
+    "$1",
+    "Content-ID: 1",
+    " HTTP/1.1",
 ];
 
 /// A copy with one or two damages: something left out, doubled, replaced, or the end of another text.
