@@ -118,13 +118,11 @@ pub fn run(vectors: &[Vector], shared: &Path, system: System) -> Vec<(Vector, Ve
     verbose::run(&of("olingo2-batch-payloads"), &mut verdicts);
     uris::run(&of("webapi-v3-payloads"), &of("simple-odata-client-wire"), system, &mut verdicts);
     atom::run(vectors, shared, &mut verdicts);
-    let later = |vector: &Vector| match vector.kind.as_str() {
-        kind => Verdict::Fail(format!("no test for {kind}")),
-    };
+    let untested = |vector: &Vector| Verdict::Fail(format!("no test for {}", vector.kind));
     vectors
         .iter()
         .map(|vector| {
-            let verdict = verdicts.remove(&vector.id).unwrap_or_else(|| later(vector));
+            let verdict = verdicts.remove(&vector.id).unwrap_or_else(|| untested(vector));
             (vector.clone(), known::explain(vector, verdict))
         })
         .collect()
