@@ -1,7 +1,8 @@
 //! Context URLs (section 12 of the requirements, JL-1..JL-8): what `odata.metadata` says of an answer. And where what is inside of it
 //! goes on.
 
-use super::format::{Entity, Render, text};
+use super::entity::text;
+use super::format::{Entity, Render};
 use super::{select, url};
 use crate::model::page::Expanded;
 use crate::model::query::Expand;

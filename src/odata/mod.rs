@@ -17,6 +17,7 @@ pub mod csv;
 pub mod csv_read;
 pub mod csv_records;
 pub mod dynamic;
+pub mod entity;
 pub mod error;
 pub mod etag;
 pub mod filter;
