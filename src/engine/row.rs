@@ -67,7 +67,7 @@ impl Engine {
         for (index, (property, value)) in entity.properties.iter().zip(given).enumerate() {
             let owned = property.generated || property.read_only || entity.tenant == Some(index) && !entity.key.contains(&index);
             values.push(match value {
-                Some(value) => value,
+                Some(value) => self.complete(property, value)?,
                 None if owned || !property.is_structural() => property.default.clone().unwrap_or(Value::Null),
                 None => left_out(property)?,
             });
@@ -123,11 +123,12 @@ impl Engine {
             match value {
                 _ if fixed => {}
                 Some(value) => {
-                    changed.values[index] = if replace {
+                    let value = if replace {
                         value
                     } else {
                         merged(property, &changed.values[index], value)
-                    }
+                    };
+                    changed.values[index] = self.complete(property, value)?;
                 }
                 // What is never shown cannot be sent back, so leaving it out does not mean to empty it.
                 None if replace && property.is_structural() && !property.write_only => changed.values[index] = left_out(property)?,
@@ -140,6 +141,16 @@ impl Engine {
         };
         changed.dynamic = self.dynamic(entity, dynamic::merge(kept, body.dynamic))?;
         Ok(changed)
+    }
+
+    /// Complex values have all their members that are not null.
+    fn complete(&self, property: &Property, value: Value) -> Outcome<Value> {
+        match value {
+            Value::Text(json) if property.ty.holds_complex() => {
+                canonical::complete(&self.schema, &property.ty, &property.name, &json).map(Value::Text)
+            }
+            value => Ok(value),
+        }
     }
 
     /// The column of an open type's undeclared properties (OPN-3).

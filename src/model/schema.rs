@@ -181,6 +181,15 @@ impl Type {
             _ => None,
         }
     }
+
+    /// Whether its values are complex, or collections of such.
+    pub fn holds_complex(&self) -> bool {
+        match self {
+            Type::Complex(_) => true,
+            Type::Collection(item) => item.holds_complex(),
+            Type::Primitive(_) | Type::Entity(_) => false,
+        }
+    }
 }
 
 /// A structural property.

@@ -18,7 +18,8 @@
 use super::json::write_string;
 use super::json_tree::{self, Json};
 use crate::model::edm::{Cell, Edm, Value};
-use crate::model::schema::Type;
+use crate::model::fault::{self, Fault, Outcome};
+use crate::model::schema::{Schema, Type};
 
 /// Appends a primitive value.
 pub fn write(cell: Cell<'_>, out: &mut Vec<u8>) {
@@ -143,6 +144,53 @@ pub fn put(current: &str, path: &[String], ty: &Type, value: Cell<'_>, merge: bo
     let mut out = Vec::new();
     write_tree(&whole, &mut out);
     String::from_utf8(out).ok()
+}
+
+/// A complex value, or a collection of such, with its members in declaration order and every one that is left out with its default
+/// (WR-19). Of what takes null, nothing is said.
+///
+/// # Errors
+/// `MISSING_PROPERTY` for a required member, named by its path from `name`.
+pub fn complete(schema: &Schema, ty: &Type, name: &str, json: &str) -> Outcome<String> {
+    let mut out = Vec::with_capacity(json.len());
+    write_complete(schema, ty, name, &json_tree::parse(json.as_bytes())?, &mut out)?;
+    String::from_utf8(out).map_err(Fault::internal)
+}
+
+fn write_complete(schema: &Schema, ty: &Type, name: &str, json: &Json<'_>, out: &mut Vec<u8>) -> Outcome<()> {
+    match (ty, json) {
+        (Type::Collection(item), Json::Array(items)) => {
+            out.push(b'[');
+            for (index, json) in items.iter().enumerate() {
+                if index > 0 {
+                    out.push(b',');
+                }
+                write_complete(schema, item, name, json, out)?;
+            }
+            out.push(b']');
+        }
+        (Type::Complex(id), Json::Object(_)) => {
+            out.push(b'{');
+            for property in &schema.complex[*id].properties {
+                let (path, start) = (format!("{name}/{}", property.name), out.len());
+                if !out.ends_with(b"{") {
+                    out.push(b',');
+                }
+                write_string(&property.name, out);
+                out.push(b':');
+                match (json.member(&property.name), &property.default) {
+                    (Some(json), _) => write_complete(schema, &property.ty, &path, json, out)?,
+                    (None, Some(Value::Text(json))) if property.ty.primitive().is_none() => out.extend_from_slice(json.as_bytes()),
+                    (None, Some(default)) => write(default.cell(), out),
+                    (None, None) if property.nullable => out.truncate(start),
+                    (None, None) => return Err(Fault::new(&fault::MISSING_PROPERTY, format!("{path} is required.")).of(path)),
+                }
+            }
+            out.push(b'}');
+        }
+        (_, json) => write_tree(json, out),
+    }
+    Ok(())
 }
 
 fn merge_tree<'a>(current: &mut Json<'a>, change: Json<'a>) {
