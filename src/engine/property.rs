@@ -76,6 +76,8 @@ impl Engine {
             }
             _ => return Err(nothing_around(assignment)),
         };
+        let whole = &self.schema.types[resource.ty].properties[assignment.property];
+        *value = self.complete(whole, std::mem::replace(value, Value::Null))?;
         self.check_references(session, &scope, &changed, Some(&current))?;
         self.save(session, caller, &scope, &current, &mut changed, &[])?;
         Ok(self.page_of(place.set, &changed))

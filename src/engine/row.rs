@@ -144,7 +144,7 @@ impl Engine {
     }
 
     /// Complex values have all their members that are not null.
-    fn complete(&self, property: &Property, value: Value) -> Outcome<Value> {
+    pub(super) fn complete(&self, property: &Property, value: Value) -> Outcome<Value> {
         match value {
             Value::Text(json) if property.ty.holds_complex() => {
                 canonical::complete(&self.schema, &property.ty, &property.name, &json).map(Value::Text)
