@@ -14,7 +14,7 @@ use crate::model::edm::Value;
 use crate::model::fault::{self, Fault, Outcome};
 use crate::model::limits::{BODY_DEPTH, BODY_ENTITIES};
 use crate::model::page::Page;
-use crate::model::schema::{Join, Multiplicity, SetId, TypeId};
+use crate::model::schema::{EntityType, Join, Multiplicity, SetId, TypeId};
 use crate::model::target::{Body, Link, Linked, Resource};
 use crate::store::Session;
 
@@ -106,6 +106,7 @@ impl Engine {
                 None => hidden.push((column, value)),
             }
         }
+        let numbered = number(entity, &mut body);
         let mut new = self.new_entity(caller, body)?;
         // What the server sets itself, such as the tenant, is not for a link to say.
         if let Some((index, _)) = fixed.iter().find(|(index, value)| new.values[*index] != *value) {
@@ -114,6 +115,9 @@ impl Engine {
         }
         self.check_references(session, &scope, &new, None)?;
         self.insert(session, &mut new, &hidden)?;
+        if let Some(number) = numbered {
+            self.skip_number(session, ty, number)?;
+        }
         super::identity::settle(self, session, &new)?;
         self.touched(session, ty)?;
         for link in later {
@@ -227,4 +231,18 @@ fn count(body: &Body, depth: usize) -> Outcome<usize> {
         };
     }
     Ok(all)
+}
+
+/// Takes a 0 out of the body where the database numbers by default: to clients of the .NET kind it says that there is no number yet
+/// (ATM-43). The number that the client chose otherwise.
+fn number(entity: &EntityType, body: &mut Body) -> Option<i64> {
+    let of = entity.properties.iter().position(|property| property.by_default)?;
+    match body.values.iter().find(|(index, _)| *index == of)?.1 {
+        Value::Integer(number) if number > 0 => Some(number),
+        Value::Integer(0) | Value::Null => {
+            body.values.retain(|(index, _)| *index != of);
+            None
+        }
+        _ => None,
+    }
 }

@@ -114,6 +114,13 @@ impl Engine {
         Ok(())
     }
 
+    /// After an entity with a number that its client chose: the database does not give it again.
+    pub(super) fn skip_number(&self, session: &mut Session<'_>, ty: TypeId, number: i64) -> Outcome<()> {
+        let table = self.schema.types[ty].table;
+        let table = table.ok_or_else(|| Fault::internal("a type without a table"))?;
+        Insert::new(&self.schema, table).skip(session, number)
+    }
+
     /// The columns whose values differ.
     pub(super) fn changed_columns(&self, current: &Entity, changed: &Entity) -> Vec<(&str, Value)> {
         let entity = &self.schema.types[current.ty];

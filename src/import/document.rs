@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::files::STORE_GENERATED;
 use super::{Report, bad_document};
 use crate::model::edm::Edm;
 use crate::model::fault::Outcome;
@@ -43,6 +44,8 @@ pub(super) struct Index<'d> {
     pub associations: Vec<In<'d, Association>>,
     /// The default one first.
     pub containers: Vec<In<'d, Container>>,
+    /// Whether the document says of any property that the store makes it; then it does so of all.
+    pub says_generated: bool,
     by_name: HashMap<String, usize>,
     complex_names: HashSet<String>,
     enum_names: HashSet<String>,
@@ -57,6 +60,7 @@ impl<'d> Index<'d> {
             complex: Vec::new(),
             associations: Vec::new(),
             containers: Vec::new(),
+            says_generated: false,
             by_name: HashMap::new(),
             complex_names: HashSet::new(),
             enum_names: HashSet::new(),
@@ -80,6 +84,9 @@ impl<'d> Index<'d> {
                 return Err(bad_document(format!("The entity type {name} is there twice.")));
             }
         }
+        let mut properties = index.types.iter().flat_map(|ty| &ty.it.properties);
+        let says = |property: &Property| property.attributes.iter().any(|attribute| attribute.name == STORE_GENERATED);
+        index.says_generated = properties.any(says);
         index.choose_default(report);
         for (position, container) in index.containers.iter().enumerate() {
             for set in &container.it.sets {

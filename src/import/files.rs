@@ -1,30 +1,32 @@
 //! The texts of the schema files.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use super::document::{In, Index, Kind};
+use super::joins::{self, Joins};
 use super::toml::{Rows, key};
-use super::{Report, joins, operations};
+use super::{Report, operations};
 use crate::model::edm::Edm;
 use crate::model::fault::Outcome;
 use crate::model::schema::{Attribute, Facets};
 use crate::model::text;
 use crate::odata::csdl::{ComplexType, EntityType, Property, item_type};
 
-const STORE_GENERATED: &str = "annotation:StoreGeneratedPattern";
+/// Says who makes a property's value.
+pub(super) const STORE_GENERATED: &str = "annotation:StoreGeneratedPattern";
 
 /// Names and texts of all files.
 pub(super) fn write(index: &Index<'_>, endpoint: &str, report: &mut Report) -> Outcome<Vec<(String, String)>> {
     let namespace = main_namespace(index, endpoint);
     let relations = index.relations(report);
-    let navigations = joins::navigations(index, &relations, report);
+    let joins = joins::joins(index, &relations, report);
     let mut names = Names::default();
     let mut files = vec![
         ("plugin.toml".to_owned(), plugin(endpoint)),
         (names.schema_file("endpoint", ""), endpoint_file(index, endpoint, &namespace)),
     ];
     for ty in &index.types {
-        let text = entity(index, *ty, &namespace, &navigations, report);
+        let text = entity(index, *ty, &namespace, &joins, report);
         files.push((names.schema_file(&ty.it.name, ty.namespace), text));
     }
     files.extend(complex_files(index, &namespace, &mut names, report));
@@ -79,7 +81,7 @@ fn endpoint_file(index: &Index<'_>, endpoint: &str, namespace: &str) -> String {
     rows.lines()
 }
 
-fn entity(index: &Index<'_>, ty: In<'_, EntityType>, main: &str, navigations: &HashMap<(&str, &str), Rows>, report: &mut Report) -> String {
+fn entity(index: &Index<'_>, ty: In<'_, EntityType>, main: &str, joins: &Joins<'_>, report: &mut Report) -> String {
     let name = format!("{}.{}", ty.namespace, ty.it.name);
     let mut rows = Rows::default();
     rows.text("entity", &ty.it.name);
@@ -104,7 +106,11 @@ fn entity(index: &Index<'_>, ty: In<'_, EntityType>, main: &str, navigations: &H
     attributes(&mut rows, &ty.it.attributes, false);
     let single_key = matches!(ty.it.key.as_slice(), [_]) && ty.it.base.is_none();
     let properties = properties(index, &name, ty.namespace, &ty.it.properties, report, |property| {
-        (ty.it.key.contains(&property.name), single_key)
+        match (ty.it.key.contains(&property.name), single_key) {
+            (false, _) => Role::Value,
+            (true, true) if !joins.keys.contains(&(name.as_str(), property.name.clone())) => Role::OwnKey,
+            (true, _) => Role::Key,
+        }
     });
     let mut text = rows.lines();
     if !properties.is_empty() {
@@ -112,7 +118,7 @@ fn entity(index: &Index<'_>, ty: In<'_, EntityType>, main: &str, navigations: &H
         text.push_str(&properties.columns());
     }
     for navigation in &ty.it.navigations {
-        if let Some(rows) = navigations.get(&(name.as_str(), navigation.name.as_str())) {
+        if let Some(rows) = joins.navigations.get(&(name.as_str(), navigation.name.as_str())) {
             text.push_str(&format!("\n[navigation.{}]\n{}", key(&navigation.name), rows.lines()));
         }
     }
@@ -152,7 +158,7 @@ fn complex(index: &Index<'_>, ty: In<'_, ComplexType>, main: &str, report: &mut 
     let base = ty.it.base.as_ref().map(|base| index.type_text(base, ty.namespace));
     rows.optional("base", base.as_deref()).when(ty.it.is_abstract, "abstract");
     attributes(&mut rows, &ty.it.attributes, false);
-    let properties = properties(index, &name, ty.namespace, &ty.it.properties, report, |_| (false, false));
+    let properties = properties(index, &name, ty.namespace, &ty.it.properties, report, |_| Role::Value);
     let mut text = String::new();
     if !rows.is_empty() || properties.is_empty() {
         text.push_str(&format!("[complex.{table}]\n{}", rows.lines()));
@@ -163,14 +169,23 @@ fn complex(index: &Index<'_>, ty: In<'_, ComplexType>, main: &str, report: &mut 
     text
 }
 
-/// `role` says of a property whether it is in the key, and whether the key is a single property.
+/// What a property is to its type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Value,
+    /// A part of the key, or the key of another row.
+    Key,
+    /// The whole key.
+    OwnKey,
+}
+
 fn properties(
     index: &Index<'_>,
     owner: &str,
     namespace: &str,
     properties: &[Property],
     report: &mut Report,
-    role: impl Fn(&Property) -> (bool, bool),
+    role: impl Fn(&Property) -> Role,
 ) -> Rows {
     let mut rows = Rows::default();
     for property in properties {
@@ -185,7 +200,8 @@ fn properties(
             Kind::Enum => report.lose(&path, format!("the enumeration type {item}; the property is a String")),
             Kind::Primitive(_) | Kind::Complex => {}
         }
-        let (in_key, single_key) = role(property);
+        let role = role(property);
+        let in_key = role != Role::Value;
         if in_key && property.nullable {
             report.derive(&path, "is not nullable, because it is in the key");
         }
@@ -193,13 +209,19 @@ fn properties(
             Kind::Primitive(edm) if !collection => Some(edm),
             _ => None,
         };
-        let generated = in_key && single_key && edm.is_some_and(|edm| edm.integer_range().is_some()) && is_identity(property);
+        let numbers = role == Role::OwnKey && matches!(edm, Some(Edm::Int16 | Edm::Int32 | Edm::Int64));
+        let generated = numbers && is_identity(property);
+        let by_default = numbers && !index.says_generated;
+        if by_default {
+            report.derive(&path, "is numbered by the database where a client sends no number, or 0");
+        }
         let mut row = Rows::default();
         row.text("type", &index.type_text(&property.ty, namespace));
         facets(&mut row, edm, &property.facets);
         row.when(property.nullable && !in_key, "nullable")
             .when(property.concurrency, "concurrency")
-            .when(generated, "generated");
+            .when(generated, "generated")
+            .optional("generated", by_default.then_some("by default"));
         attributes(&mut row, &property.attributes, generated);
         rows.raw(&property.name, row.inline());
     }
@@ -207,10 +229,8 @@ fn properties(
 }
 
 fn is_identity(property: &Property) -> bool {
-    property
-        .attributes
-        .iter()
-        .any(|attribute| attribute.name == STORE_GENERATED && attribute.value == "Identity")
+    let says = |attribute: &Attribute| attribute.name == STORE_GENERATED && attribute.value == "Identity";
+    property.attributes.iter().any(says)
 }
 
 /// `edm` is the type if it is a primitive one. A default that is a value of it is filled in by the server too.

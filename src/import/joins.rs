@@ -1,7 +1,7 @@
 //! How rows belong together. CSDL says which property is a foreign key only in a ReferentialConstraint; where there
 //! is none, names and types give it away, or a hidden column is made.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::Report;
 use super::document::{Index, Relation};
@@ -15,7 +15,21 @@ const LINK_BYTES: usize = 40;
 /// Names that a foreign key of a navigation may have, in order of preference; `{}` is the navigation's name.
 const KEY_NAMES: &[&str] = &["{}Id", "{}ID", "{}_Id", "{}_ID"];
 /// Foreign keys that are not named after their navigation: the navigation and the property.
-const KEY_EXCEPTIONS: &[(&str, &str)] = &[("Tenant", "Tid")];
+const KEY_EXCEPTIONS: &[(&str, &str)] = &[
+    ("Tenant", "Tid"),
+    ("ExternalNode", "ExternaldNodeId"),
+    ("MangementUri", "ManagementUriId"),
+];
+/// Names that a foreign key in the entities of a collection may have; `{}` is the type of the collection's owner.
+const TARGET_KEY_NAMES: &[&str] = &["{}Id", "{}ID", "{}_Id", "{}_ID"];
+/// Foreign keys in the entities of a collection that are not named after its owner: the collection and the property.
+const TARGET_KEY_EXCEPTIONS: &[(&str, &str)] = &[
+    ("IncomingAssocs", "DestinationId"),
+    ("OutgoingAssocs", "SourceId"),
+    ("Properties", "ExternaldNodeId"),
+];
+/// ASP.NET Web API calls the end without a navigation so, after the navigation that leads there, and writes 0..1 whatever it means.
+const UNSAID_ROLE: &str = "{}Partner";
 
 /// Where the foreign key of an association is.
 #[derive(Debug, Clone, Default)]
@@ -28,14 +42,26 @@ struct Key {
     constraint: bool,
 }
 
-/// The rows of every navigation, by type and name.
-pub(super) fn navigations<'d>(index: &Index<'d>, relations: &[Relation<'d>], report: &mut Report) -> HashMap<(&'d str, &'d str), Rows> {
+/// What the files say of navigations.
+pub(super) struct Joins<'d> {
+    /// The rows of every navigation, by type and name.
+    pub navigations: HashMap<(&'d str, &'d str), Rows>,
+    /// Foreign keys: type and property.
+    pub keys: HashSet<(&'d str, String)>,
+}
+
+/// How the rows of all types belong together.
+pub(super) fn joins<'d>(index: &Index<'d>, relations: &[Relation<'d>], report: &mut Report) -> Joins<'d> {
     let mut keys: Vec<Option<Key>> = relations.iter().map(|relation| own_key(index, relation, report)).collect();
     share_keys(index, relations, &mut keys, report);
-    let mut links = HashMap::new();
+    let opposites = unsaid_links(relations, &mut keys, report);
+    let mut taken = HashMap::new();
+    let mut links: Vec<Option<String>> = Vec::new();
     let mut found = HashMap::new();
-    for (relation, key) in relations.iter().zip(&keys) {
-        let link = key.is_none().then(|| link_name(relation, &mut links));
+    for (at, (relation, key)) in relations.iter().zip(&keys).enumerate() {
+        let shared = opposites.get(&at).and_then(|opposite| links.get(*opposite).cloned().flatten());
+        let link = key.is_none().then(|| shared.unwrap_or_else(|| link_name(relation, &mut taken)));
+        links.push(link.clone());
         for end in 0..2 {
             if let Some(navigation) = relation.navigations[end] {
                 let rows = rows(index, relation, end, key.as_ref(), link.as_deref());
@@ -43,7 +69,16 @@ pub(super) fn navigations<'d>(index: &Index<'d>, relations: &[Relation<'d>], rep
             }
         }
     }
-    found
+    let mut held = HashSet::new();
+    for (relation, key) in relations.iter().zip(keys) {
+        let Some(key) = key else { continue };
+        let holder = relation.end(key.holder).ty.as_str();
+        held.extend(key.properties.into_iter().map(|property| (holder, property)));
+    }
+    Joins {
+        keys: held,
+        navigations: found,
+    }
 }
 
 /// None for many to many.
@@ -154,15 +189,61 @@ fn share_keys(index: &Index<'_>, relations: &[Relation<'_>], keys: &mut [Option<
             (Some((path, Some(key))), None) if rivals.count() == 1 && !key.properties.is_empty() => Some((path, key.properties.clone())),
             _ => None,
         };
+        let Some(key) = keys[at].as_mut() else { continue };
         let path = relations[at].path(1 - holder);
-        match (shared, keys[at].as_mut()) {
-            (Some((back, properties)), Some(key)) => {
-                report.derive(path, format!("uses the key of {back}"));
-                key.properties = properties;
-            }
-            _ => report.derive(path, format!("a hidden column of {target} holds the key")),
+        if let Some((back, properties)) = shared {
+            report.derive(path, format!("uses the key of {back}"));
+            key.properties = properties;
+        } else if let Some(property) = guess_target(index, &relations[at], holder) {
+            report.derive(path, format!("uses the key {property} of {target} (judged by name and type)"));
+            key.properties = vec![property];
         }
     }
+}
+
+/// A property of a collection's entities with the name and type of its owner's key.
+fn guess_target(index: &Index<'_>, relation: &Relation<'_>, holder: usize) -> Option<String> {
+    let (owner, target) = (&relation.end(1 - holder).ty, &relation.end(holder).ty);
+    let navigation = relation.navigations[1 - holder]?;
+    let [key] = index.key(owner)[..] else { return None };
+    let simple = owner.rsplit('.').next().unwrap_or_default();
+    let names = TARGET_KEY_NAMES.iter().map(|pattern| pattern.replace("{}", simple));
+    let exceptions = TARGET_KEY_EXCEPTIONS.iter().filter(|(name, _)| *name == navigation.name);
+    let mut candidates = exceptions.map(|(_, property)| (*property).to_owned()).chain(names);
+    candidates.find(|name| index.property(target, name).is_some_and(|found| found.ty == key.ty))
+}
+
+/// Collections without a way back whose key is nowhere: where the document does not really say how many owners an entity has, a link
+/// table holds the pairs, so that there can be several. Two that lead opposite ways between the same types mean the same pairs:
+/// the answer has for the later one the earlier one.
+fn unsaid_links(relations: &[Relation<'_>], keys: &mut [Option<Key>], report: &mut Report) -> HashMap<usize, usize> {
+    let mut unsaid: Vec<(usize, usize)> = Vec::new();
+    for (at, relation) in relations.iter().enumerate() {
+        let Some(key) = &keys[at] else { continue };
+        let (holder, owner) = (key.holder, 1 - key.holder);
+        let (None, Some(navigation), true) = (relation.navigations[holder], relation.navigations[owner], key.properties.is_empty()) else {
+            continue;
+        };
+        let path = relation.path(owner);
+        if relation.end(owner).role == UNSAID_ROLE.replace("{}", &navigation.name) {
+            report.derive(path, "a link table holds the pairs");
+            unsaid.push((at, owner));
+            keys[at] = None;
+        } else {
+            report.derive(path, format!("a hidden column of {} holds the key", relation.end(holder).ty));
+        }
+    }
+    let ends = |(at, owner): (usize, usize)| (&relations[at].end(owner).ty, &relations[at].end(1 - owner).ty);
+    let alone = |one: &(usize, usize)| unsaid.iter().filter(|other| ends(**other) == ends(*one)).count() == 1;
+    let mut opposites = HashMap::new();
+    for (number, later) in unsaid.iter().enumerate().filter(|(_, later)| alone(later)) {
+        let (from, to) = ends(*later);
+        let earlier = unsaid[..number].iter().filter(|earlier| alone(earlier));
+        if let Some(earlier) = earlier.filter(|_| from != to).find(|earlier| ends(**earlier) == (to, from)) {
+            opposites.insert(later.0, earlier.0);
+        }
+    }
+    opposites
 }
 
 /// Named after the association, or after type and navigation where that is too long.

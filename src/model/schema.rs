@@ -215,6 +215,8 @@ pub struct Property {
     pub hashed: bool,
     /// The database makes it (an identity key).
     pub generated: bool,
+    /// Of a generated one: only where a client sends no number, or 0.
+    pub by_default: bool,
     /// Part of the ETag.
     pub concurrency: bool,
     /// No two entities (of a tenant) have the same value.
@@ -356,5 +358,10 @@ impl Property {
     /// Has a value of its own in payloads; Edm.Stream has not.
     pub fn is_structural(&self) -> bool {
         self.ty != Type::Primitive(Edm::Stream)
+    }
+
+    /// Whether bodies of clients give it a value; what they say of the others is not read.
+    pub fn is_given(&self) -> bool {
+        self.is_structural() && !self.read_only && (!self.generated || self.by_default)
     }
 }

@@ -114,7 +114,7 @@ fn read_properties(reading: &Reading<'_>, body: &mut Body, properties: Option<&E
         };
         let property = &of.properties[index];
         let is_echo = property.write_only && value::is_null(element);
-        if !property.read_only && !property.generated && property.is_structural() && !is_echo {
+        if property.is_given() && !is_echo {
             body.values.push((index, value::read_property(reading.schema, property, element)?));
         }
     }

@@ -285,6 +285,7 @@ fn property(schema: &Schema, name: &str, text: &str) -> Property {
         write_only: name == "Secret",
         hashed: false,
         generated: false,
+        by_default: false,
         concurrency: false,
         unique: false,
         indexed: false,

@@ -61,7 +61,7 @@ fn entity(reading: &Reading<'_>, ty: TypeId, json: &Json<'_>) -> Outcome<Body> {
         if let Some(property) = of.property(name) {
             let declared = &of.properties[property];
             let is_echo = declared.write_only && *value == Json::Null;
-            if !declared.read_only && !declared.generated && declared.is_structural() && !is_echo {
+            if declared.is_given() && !is_echo {
                 body.values.push((property, read_property_value(reading.schema, declared, value)?));
             }
         } else if let Some(navigation) = of.navigation(name) {

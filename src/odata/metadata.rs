@@ -197,7 +197,8 @@ impl<'s> Writer<'s> {
         if property.concurrency {
             xml.attribute("ConcurrencyMode", "Fixed");
         }
-        if property.generated && property.attributes.iter().all(|attribute| attribute.name != STORE_GENERATED) {
+        // What is numbered by default only, a client may number too.
+        if property.generated && !property.by_default && property.attributes.iter().all(|attribute| attribute.name != STORE_GENERATED) {
             xml.attribute(STORE_GENERATED, "Identity");
         }
         foreign(xml, &property.attributes);

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::model::schema::{Schema, TypeId};
+use crate::model::schema::{Schema, TableId, TypeId};
 
 use super::names::{Namer, Names};
 use super::navigations::Draft;
@@ -22,6 +22,8 @@ pub(super) struct Build<'a> {
     pub bases_first: Vec<TypeId>,
     /// Column names given out, by the root of the hierarchy.
     pub columns: HashMap<TypeId, Namer>,
+    /// Link tables that the files name, by endpoint and name.
+    pub links: HashMap<(usize, String), LinkTable>,
     /// Table names given out.
     pub table_names: Namer,
     /// Own navigations, by [`TypeId`].
@@ -32,6 +34,16 @@ pub(super) struct Build<'a> {
     pub placed: Vec<(usize, usize, &'a RawOperation)>,
     /// What `frame = true` brings.
     pub frame: &'a RawType,
+}
+
+/// A link table, as the navigation that was first to name it sees it.
+#[derive(Debug, Clone)]
+pub(super) struct LinkTable {
+    pub table: TableId,
+    /// The type whose navigation it is, and the one it leads to.
+    pub types: [TypeId; 2],
+    /// Columns with the keys of these.
+    pub columns: [Vec<String>; 2],
 }
 
 /// Where a type was declared.
@@ -55,6 +67,7 @@ pub(super) fn build(raw: &[RawEndpoint], problems: &Problems) -> Schema {
         complex: Names::default(),
         bases_first: Vec::new(),
         columns: HashMap::new(),
+        links: HashMap::new(),
         table_names: Namer::default(),
         drafts: Vec::new(),
         associations: HashMap::new(),

@@ -66,7 +66,7 @@ pub(super) const TABLE: &[(Files, Faults)] = &[
      &[("2.toml:5", "The partner `Nope` is not a navigation of `G`"), ("2.toml:8", "must say `partner = \"B\"` too"), ("2.toml:13", "cannot be its own partner")]),
     (&[GOOD, "entity = \"H\"\nbase = \"G\"\n[properties]\nS = { type = \"String\" }\n[navigation.A]\nto = \"G\"\nkey = [\"S\"]\n[navigation.B]\nto = \"G\"\nkey = [\"X\"]\n[navigation.C]\nto = \"G\"\nkey = [\"Id\", \"S\"]\n[navigation.D]\nto = \"G\"\nlink = \"L\"\n[navigation.E]\nto = \"G\"\nmultiplicity = \"*\"\nkey = [\"Id\"]"],
      &[("2.toml:7", "`S` has not the type of `Id`"), ("2.toml:10", "The key names `X`"), ("2.toml:13", "The key of `G` has 1 properties, but 2 are named"),
-       ("2.toml:14", "A `link` needs \"*\" at both ends"), ("2.toml:17", "the multiplicity there is \"*\"")]),
+       ("2.toml:14", "A `link` is for navigations that lead to \"*\""), ("2.toml:17", "the multiplicity there is \"*\"")]),
     (&[GOOD, "entity = \"H\"\nbase = \"G\"\n[navigation.A]\nto = \"H\"\nkey = [\"Id\"]\npartner = \"B\"\n[navigation.B]\nto = \"H\"\nkey = [\"Id\"]\npartner = \"A\"\n[navigation.C]\nto = \"G\"\nrelationship = \"N.R\"\n[navigation.D]\nto = \"G\"\nrelationship = \"N.R\"\nset = \"Hs\"\nrole = \"x\"\ntarget_role = \"x\""],
      &[("2.toml:3", "only one may"), ("2.toml:7", "only one may"), ("2.toml:16", "There is another association or type `N.R`"), ("2.toml:17", "The endpoint has no set `Hs`"), ("2.toml:19", "Both ends have the role `x`")]),
     // operations, association sets, sharing

@@ -3,7 +3,7 @@
 use crate::model::edm::Edm;
 use crate::model::schema::{Column, ColumnKind, EntityType, Index, Join, Multiplicity, Property, Reference, Table, TableId, Type};
 
-use super::build::Build;
+use super::build::{Build, LinkTable};
 use super::names::{self, snake};
 use super::navigations::{Holder, Pair};
 use super::tables::ForeignKey;
@@ -69,7 +69,7 @@ impl<'a> Build<'a> {
         columns
     }
 
-    /// The table of a many-to-many association.
+    /// The table of a many-to-many association. A second one that names it and leads the other way sees the same pairs.
     fn link(&mut self, pair: &Pair<'a>, near: usize, tables: [TableId; 2], association: usize) -> [Option<Join>; 2] {
         let said = pair.sides[near].navigation.and_then(|(_, raw)| raw.link.as_ref());
         if let Some(said) = said {
@@ -81,6 +81,13 @@ impl<'a> Build<'a> {
             .iter()
             .find(|side| side.navigation.is_some())
             .map_or(pair.sides[0].ty, |side| side.ty);
+        let ends = [near, 1 - near].map(|side| pair.sides[side].ty);
+        let place = said.map(|said| (self.declared[own].endpoint, said.it.to_lowercase()));
+        let back = place.as_ref().and_then(|place| self.links.get(place));
+        if let Some(there) = back.filter(|there| there.types == [ends[1], ends[0]] && ends[0] != ends[1]) {
+            let [far, here] = there.columns.clone();
+            return link_joins(there.table, [here, far], near);
+        }
         let endpoint = &self.schema.endpoints[self.declared[own].endpoint].name;
         let name = self.table_name(&format!("{}_{}", snake(endpoint), snake(&name)));
         let types = [near, 1 - near].map(|side| &self.schema.types[pair.sides[side].ty]);
@@ -113,19 +120,31 @@ impl<'a> Build<'a> {
         };
         let id = self.schema.tables.len();
         self.schema.tables.push(table);
-        let [this, that] = names;
-        let here = Some(Join::Link {
-            table: id,
-            near: this.clone(),
-            far: that.clone(),
-        });
-        let there = Some(Join::Link {
-            table: id,
-            near: that,
-            far: this,
-        });
-        if near == 0 { [here, there] } else { [there, here] }
+        if let Some(place) = place {
+            self.links.entry(place).or_insert(LinkTable {
+                table: id,
+                types: ends,
+                columns: names.clone(),
+            });
+        }
+        link_joins(id, names, near)
     }
+}
+
+/// The joins of both sides; `columns` are those of the side `near`, then the other's.
+fn link_joins(table: TableId, columns: [Vec<String>; 2], near: usize) -> [Option<Join>; 2] {
+    let [this, that] = columns;
+    let here = Some(Join::Link {
+        table,
+        near: this.clone(),
+        far: that.clone(),
+    });
+    let there = Some(Join::Link {
+        table,
+        near: that,
+        far: this,
+    });
+    if near == 0 { [here, there] } else { [there, here] }
 }
 
 fn key_column(property: &Property) -> Option<(String, Edm)> {

@@ -193,7 +193,13 @@ impl<'a> Build<'a> {
             _ if keys[0] && keys[1] => "Both partners say where the key is; only one may.",
             _ if places > 1 && (link(0) || link(1)) => "One partner has `link`; the other can have neither a key nor a `link`.",
             _ if (link(0) || link(1)) && (keys[0] || keys[1]) => "`link` and a key exclude each other.",
-            Holder::Link(_) if !(many(0) && many(1)) => "A `link` needs \"*\" at both ends.",
+            Holder::Link(_)
+                if [0, 1]
+                    .into_iter()
+                    .any(|side| pair.sides[side].navigation.is_some() && !many(1 - side)) =>
+            {
+                "A `link` is for navigations that lead to \"*\"."
+            }
             Holder::Side(side) if many(1 - side) => "A row can hold the key of one other row only, but the multiplicity there is \"*\".",
             _ if relationships => "Both partners say `relationship`; only one may.",
             _ => return true,

@@ -49,6 +49,7 @@ impl Build<'_> {
             write_only: raw.write_only,
             hashed: raw.hashed,
             generated: raw.generated,
+            by_default: raw.by_default,
             concurrency: raw.concurrency,
             unique: raw.unique != Unique::No,
             indexed: raw.index,

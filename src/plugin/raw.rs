@@ -85,6 +85,8 @@ pub(super) struct RawProperty {
     pub facets: Facets,
     pub default: Option<At<String>>,
     pub generated: bool,
+    /// `generated = "by default"`
+    pub by_default: bool,
     pub concurrency: bool,
     pub read_only: bool,
     pub write_only: bool,
@@ -308,6 +310,7 @@ fn property((name, mut fields): (At<String>, Fields<'_>)) -> RawProperty {
     let default_value = fields.scalar("default_value").map(|value| value.it);
     facets.default_value = default_value.or_else(|| default.as_ref().map(|value| value.it.clone()));
     let hashed = fields.flag("hashed");
+    let (generated, by_default) = generated(&mut fields);
     let property = RawProperty {
         place: name.place,
         name: name.it,
@@ -315,7 +318,8 @@ fn property((name, mut fields): (At<String>, Fields<'_>)) -> RawProperty {
         nullable: fields.flag("nullable"),
         facets,
         default,
-        generated: fields.flag("generated"),
+        generated,
+        by_default,
         concurrency: fields.flag("concurrency"),
         read_only: fields.flag("read_only"),
         write_only: fields.flag("write_only") || hashed,
@@ -326,6 +330,20 @@ fn property((name, mut fields): (At<String>, Fields<'_>)) -> RawProperty {
     };
     fields.finish();
     property
+}
+
+/// Whether the database numbers it, and whether only by default.
+fn generated(fields: &mut Fields<'_>) -> (bool, bool) {
+    match fields.text_or_true("generated") {
+        None => (false, false),
+        Some(At { it: None, .. }) => (true, false),
+        Some(At { it: Some(when), place }) => {
+            if when != "by default" {
+                fields.fault(place, "`generated` must be true, false or \"by default\".");
+            }
+            (true, true)
+        }
+    }
 }
 
 fn unique(fields: &mut Fields<'_>) -> Unique {

@@ -82,6 +82,25 @@ impl<'a> Insert<'a> {
         }
     }
 
+    /// After a row with a number of its own: the database gives larger ones from now on. SQLite sees to that itself.
+    pub fn skip(&self, session: &mut Session<'_>, number: i64) -> Outcome<()> {
+        let generated = self.table.columns.iter().find(|column| column.generated);
+        let (Some(column), Dialect::Postgres) = (generated, session.dialect()) else {
+            return Ok(());
+        };
+        let mut sql = Sql::new(Dialect::Postgres);
+        sql.push("SELECT setval(numbers, ")
+            .push(&number.to_string())
+            .push(") FROM (SELECT pg_get_serial_sequence(");
+        sql.text_literal(&format!("\"{}\"", self.table.name))
+            .push(", ")
+            .text_literal(&column.name);
+        // Never backwards: another transaction may have taken a number that nobody sees yet.
+        sql.push(")::regclass AS numbers) AS of_column WHERE coalesce(pg_sequence_last_value(numbers), 0) < ")
+            .push(&number.to_string());
+        session.fetch(&sql, &[ColumnKind::Primitive(Edm::Int64)], &mut Rows::new(1))
+    }
+
     /// After rows with numbers of their own: the next number the database gives is above them. SQLite sees to that itself.
     pub fn advance(&self, session: &mut Session<'_>) -> Outcome<()> {
         let Some(number) = self.table.columns.iter().find(|column| column.generated) else {

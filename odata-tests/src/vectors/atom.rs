@@ -293,6 +293,7 @@ fn property(schema: &Schema, root: &Element, body: &str) -> Verdict {
         write_only: false,
         hashed: false,
         generated: false,
+        by_default: false,
         concurrency: false,
         unique: false,
         indexed: false,

@@ -18,6 +18,7 @@ fn property(name: &str, ty: Type) -> Property {
         write_only: false,
         hashed: false,
         generated: false,
+        by_default: false,
         concurrency: false,
         unique: false,
         indexed: false,

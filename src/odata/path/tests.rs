@@ -24,6 +24,7 @@ fn property(name: &str, ty: Type) -> Property {
         write_only: name == "Secret",
         hashed: false,
         generated: false,
+        by_default: false,
         concurrency: false,
         unique: false,
         indexed: false,
