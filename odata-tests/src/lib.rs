@@ -14,6 +14,7 @@
 //! | [`runner`] | runs case files |
 //! | [`programs`] | runs client programs |
 //! | [`damage`] | random damage to texts |
+//! | [`queries`] | what clients of Appclusive were seen to ask |
 //! | [`random`] | a seeded generator, so that every failure can be repeated |
 //! | [`semantics`] | random expressions, and what they mean |
 //! | [`spatial`] | random shapes, and what is measured of them |
@@ -31,6 +32,7 @@ pub mod matching;
 pub mod multipart;
 pub mod postgres;
 pub mod programs;
+pub mod queries;
 pub mod random;
 pub mod runner;
 pub mod semantics;
