@@ -12,13 +12,9 @@ const WITHOUT_CASE: &[(&str, &str)] = &[(
 
 /// Items that a case must name and none does yet: exactly these, so that the list can only become shorter.
 const EXPECTED_UNNAMED: &[&str] = &[
-    "VER-4", "VER-6", "VER-7", "VER-10", "VER-21", "VER-22", "VER-23", "VER-24", "VER-25", "VER-26", "VER-27", "VER-30", "CON-5", "CON-6",
-    "CON-8", "CON-9", "CON-10", "CON-12", "CON-14", "CON-17", "CON-21", "CON-23", "CON-24", "CON-26", "CON-27", "PRM-12", "SVC-5",
-    "LIT-12", "PTH-39", "PTH-40", "SEL-10", "ATM-9", "ATM-11", "ATM-15", "ATM-16", "ATM-17", "ATM-18", "ATM-31", "ATM-41", "VJ-1", "VJ-2",
-    "VJ-3", "VJ-4", "VJ-5", "VJ-6", "VJ-7", "VJ-8", "VJ-9", "VJ-10", "VJ-11", "VJ-12", "VJ-13", "VJ-40", "VJ-41", "VJ-43", "VJ-44",
-    "BCH-1", "BCH-2", "BCH-3", "BCH-4", "BCH-5", "BCH-6", "BCH-7", "BCH-8", "BCH-10", "BCH-11", "BCH-13", "BCH-20", "BCH-21", "BCH-22",
-    "BCH-30", "BCH-31", "BCH-32", "BCH-40", "BCH-41", "BCH-42", "BCH-43", "GEO-3", "GEO-5", "CLI-1", "CLI-3", "CLI-4", "CLI-5", "CLI-10",
-    "CLI-11", "CLI-13", "CLI-14", "CLI-15", "CLI-20", "CLI-21", "CLI-22", "CLI-23", "CLI-24", "CLI-26", "CLI-30", "CLI-33",
+    "VER-6", "VER-7", "VER-25", "VER-26", "VER-27", "CON-5", "CON-9", "CON-14", "CON-24", "LIT-12", "PTH-39", "PTH-40", "SEL-10", "ATM-9",
+    "ATM-17", "BCH-21", "GEO-5", "CLI-1", "CLI-3", "CLI-4", "CLI-5", "CLI-10", "CLI-11", "CLI-13", "CLI-14", "CLI-15", "CLI-21", "CLI-23",
+    "CLI-24", "CLI-30", "CLI-33",
 ];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
