@@ -172,14 +172,16 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// The version headers of the envelope hold for parts that lack them (BCH-20); nothing else of it does.
+/// The version headers of the envelope hold for parts that lack them (BCH-20); nothing else of it does. That of the envelope itself says
+/// what bodies are written in: datajs gives 1.0 for batches whose URLs use what only 2.0 has (VER-30).
 fn inherit<'a>(part: &mut Part<'a>, envelope: &Headers<'a>) {
     for (name, value) in [
         ("DataServiceVersion", envelope.version),
         ("MaxDataServiceVersion", envelope.max_version),
         ("MinDataServiceVersion", envelope.min_version),
     ] {
-        if let (None, Some(value)) = (part.header(name), value) {
+        let is_for_bodies = name == "DataServiceVersion" && part.body.is_empty();
+        if let (None, Some(value), false) = (part.header(name), value, is_for_bodies) {
             part.headers.push((name, value));
         }
     }

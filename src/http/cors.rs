@@ -14,7 +14,7 @@ const REQUEST_HEADERS: &str = "authorization, content-type, accept, dataservicev
     if-match, if-none-match, range, if-range, prefer, x-http-method, x-requested-with, x-csrf-token, sap-cancel-on-close, sap-contextid-accept, slug";
 /// Headers that a page may read. Without the version some clients guess how to read the body.
 const RESPONSE_HEADERS: &str = "DataServiceVersion, OData-Version, ETag, Location, DataServiceId, Preference-Applied, Allow, Retry-After, \
-    X-Request-Id, Content-Range, Accept-Ranges, Content-Disposition";
+    Link, X-Request-Id, Content-Range, Accept-Ranges, Content-Disposition";
 /// Seconds that a browser may remember a preflight's answer: the longest that Chromium takes.
 const MAX_AGE: &str = "7200";
 

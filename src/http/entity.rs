@@ -35,10 +35,11 @@ pub async fn answer(app: &Data<App>, http: &HttpRequest, payload: Payload, endpo
     };
     if request.method == Method::Post && request.target == Target::Batch {
         let body = body::read(http.headers(), payload, BATCH_BYTES).await;
-        return batch::answer(app, &request, visitor, body).await;
+        // Rare and large: kept out of the future that every request is.
+        return Box::pin(batch::answer(app, &request, visitor, body)).await;
     }
     if media::is_upload(&request) {
-        return Ok(media::upload(request, visitor, payload).await?.answer(&app.engine));
+        return Ok(Box::pin(media::upload(request, visitor, payload)).await?.answer(&app.engine));
     }
     let plan = match plan(&request, http, payload).await {
         Ok(plan) => plan,

@@ -299,6 +299,16 @@ impl Schema {
         &self.types[self.sets[set].entity_type]
     }
 
+    /// The complex type with that qualified name, if it is `base` or derives from it.
+    pub fn complex_of(&self, base: ComplexId, qualified: &str) -> Option<ComplexId> {
+        let found = self.complex.iter().position(|ty| ty.qualified() == qualified)?;
+        let mut at = Some(found);
+        while at.is_some_and(|id| id != base) {
+            at = at.and_then(|id| self.complex[id].base);
+        }
+        at.map(|_| found)
+    }
+
     /// `Edm.Int32`, `NS.Address`, `Collection(Edm.String)`.
     pub fn type_name(&self, ty: &Type) -> String {
         match ty {

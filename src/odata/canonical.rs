@@ -2,7 +2,7 @@
 //!
 //! | Edm | JSON |
 //! |---|---|
-//! | complex | object; members by their names, in declaration order. A member that is left out reads as null |
+//! | complex | object; members by their names, in declaration order. A member that is left out reads as null. `@type` comes first where the type derives from the declared one |
 //! | collection | array |
 //! | Boolean | `true`, `false` |
 //! | Byte, SByte, Int16, Int32, Int64 | number, all digits |
@@ -19,7 +19,7 @@ use super::json::write_string;
 use super::json_tree::{self, Json};
 use crate::model::edm::{Cell, Edm, Value};
 use crate::model::fault::{self, Fault, Outcome};
-use crate::model::schema::{Schema, Type};
+use crate::model::schema::{ComplexId, Schema, Type};
 
 /// Appends a primitive value.
 pub fn write(cell: Cell<'_>, out: &mut Vec<u8>) {
@@ -39,6 +39,44 @@ pub fn write(cell: Cell<'_>, out: &mut Vec<u8>) {
                 out.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
             }
             out.push(b'"');
+        }
+    }
+}
+
+/// The member that names the type of a complex value which derives from the declared one; no property has such a name.
+pub const TYPE_MEMBER: &str = "@type";
+
+/// The type of a complex value: the declared one, or what the value says.
+pub fn complex_type(schema: &Schema, declared: ComplexId, json: &Json<'_>) -> ComplexId {
+    match json.member(TYPE_MEMBER) {
+        Some(Json::String(name)) => schema.complex_of(declared, name).unwrap_or(declared),
+        _ => declared,
+    }
+}
+
+/// Begins a complex value of the type `id` where `declared` is expected.
+pub fn begin_complex(schema: &Schema, declared: ComplexId, id: ComplexId, out: &mut Vec<u8>) {
+    out.push(b'{');
+    if id != declared {
+        write_string(TYPE_MEMBER, out);
+        out.push(b':');
+        write_string(&schema.complex[id].qualified(), out);
+    }
+}
+
+/// The type that a body names for a complex value (ATM-14, JL-22, VJ-8).
+///
+/// # Errors
+/// `BAD_VALUE`: the type does not derive from the declared one, or is abstract.
+pub fn named_complex(schema: &Schema, declared: ComplexId, type_name: Option<&str>, name: &str) -> Outcome<ComplexId> {
+    let id = type_name.map_or(Some(declared), |text| schema.complex_of(declared, text.trim_start_matches('#')));
+    match id.filter(|&id| !schema.complex[id].is_abstract) {
+        Some(id) => Ok(id),
+        None => {
+            let declared = schema.complex[declared].qualified();
+            let message =
+                format!("The property `{name}` takes values of {declared}, or of a type that derives from it and is not abstract.");
+            Err(Fault::new(&fault::BAD_VALUE, message).of(name))
         }
     }
 }
@@ -169,9 +207,10 @@ fn write_complete(schema: &Schema, ty: &Type, name: &str, json: &Json<'_>, out: 
             }
             out.push(b']');
         }
-        (Type::Complex(id), Json::Object(_)) => {
-            out.push(b'{');
-            for property in &schema.complex[*id].properties {
+        (Type::Complex(declared), Json::Object(_)) => {
+            let id = complex_type(schema, *declared, json);
+            begin_complex(schema, *declared, id, out);
+            for property in &schema.complex[id].properties {
                 let (path, start) = (format!("{name}/{}", property.name), out.len());
                 if !out.ends_with(b"{") {
                     out.push(b',');

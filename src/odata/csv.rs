@@ -10,7 +10,7 @@
 
 use super::canonical;
 use super::context::{Context, LinksContext};
-use super::format::{Entity, Feed, Inline, Render, Sink};
+use super::format::{Entity, Feed, Inline, Metadata, Render, Sink};
 use super::json::{parse, write_canonical};
 use super::json_tree::Json;
 use crate::model::edm::{Cell, Edm};
@@ -113,7 +113,7 @@ impl<'a> Csv<'a> {
         self.field(is_first, cell.is_null(), |out| match (ty, cell) {
             (_, Cell::Null) => {}
             (Type::Primitive(edm), cell) => text::write(*edm, cell, out),
-            (ty, Cell::Text(json)) => write_canonical(schema, ty, &parse(json), false, out),
+            (ty, Cell::Text(json)) => write_canonical(schema, ty, &parse(json), Metadata::None, out),
             _ => {}
         });
     }

@@ -120,7 +120,7 @@ impl<'a> JsonLight<'a> {
         match (ty, cell) {
             (_, Cell::Null) => self.out.extend_from_slice(b"null"),
             (Type::Primitive(edm), cell) => write_primitive(*edm, cell, &mut self.out),
-            (_, Cell::Text(json)) => write_canonical(self.render.schema, ty, &parse(json), self.full(), &mut self.out),
+            (_, Cell::Text(json)) => write_canonical(self.render.schema, ty, &parse(json), self.render.level, &mut self.out),
             // Only text holds complex values and collections.
             _ => self.out.extend_from_slice(b"null"),
         }
@@ -217,7 +217,7 @@ impl Sink for JsonLight<'_> {
         }
         if let (Metadata::Minimal, Type::Complex(_), Cell::Text(json)) = (self.render.level, ty, cell) {
             self.member(name);
-            return write_canonical(self.render.schema, ty, &parse(json), true, &mut self.out);
+            return write_canonical(self.render.schema, ty, &parse(json), Metadata::Full, &mut self.out);
         }
         self.typed_value(name, ty, cell);
     }
@@ -261,7 +261,7 @@ impl Sink for JsonLight<'_> {
                 self.out.extend_from_slice(b"true");
             }
             (Type::Complex(_), Cell::Text(json)) => {
-                write_members(self.render.schema, ty, &parse(json), self.full(), &mut self.out);
+                write_members(self.render.schema, ty, &parse(json), self.render.level, &mut self.out);
             }
             _ => {
                 if self.full() && tells_type(ty, cell) {
@@ -428,19 +428,19 @@ fn write_escaped(bytes: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Writes the wire form of canonical JSON by its declared type. The depth is that of `json`, which its parser bounds.
-pub(super) fn write_canonical(schema: &Schema, ty: &Type, json: &Json<'_>, full: bool, out: &mut Vec<u8>) {
+pub(super) fn write_canonical(schema: &Schema, ty: &Type, json: &Json<'_>, level: Metadata, out: &mut Vec<u8>) {
     match (ty, json) {
         (Type::Collection(item), Json::Array(items)) => {
             out.push(b'[');
             for json in items {
                 comma(out);
-                write_canonical(schema, item, json, full, out);
+                write_canonical(schema, item, json, level, out);
             }
             out.push(b']');
         }
         (Type::Complex(_), Json::Object(_)) => {
             out.push(b'{');
-            write_members(schema, ty, json, full, out);
+            write_members(schema, ty, json, level, out);
             out.push(b'}');
         }
         (Type::Primitive(edm), json) => write_primitive(*edm, canonical::member(*edm, json).cell(), out),
@@ -449,21 +449,22 @@ pub(super) fn write_canonical(schema: &Schema, ty: &Type, json: &Json<'_>, full:
 }
 
 /// Writes the members of a complex value; those that it does not have are null.
-fn write_members(schema: &Schema, ty: &Type, json: &Json<'_>, full: bool, out: &mut Vec<u8>) {
-    let Type::Complex(id) = ty else { return };
-    if full {
+fn write_members(schema: &Schema, ty: &Type, json: &Json<'_>, level: Metadata, out: &mut Vec<u8>) {
+    let Type::Complex(declared) = ty else { return };
+    let id = canonical::complex_type(schema, *declared, json);
+    if level == Metadata::Full || (level == Metadata::Minimal && id != *declared) {
         comma(out);
         out.extend_from_slice(b"\"odata.type\":");
-        write_string(&schema.complex[*id].qualified(), out);
+        write_string(&schema.complex[id].qualified(), out);
     }
-    for property in &schema.complex[*id].properties {
+    for property in &schema.complex[id].properties {
         let json = json.member(&property.name).unwrap_or(&Json::Null);
         let tells = match (&property.ty, json) {
             (_, Json::Null) => false,
             (Type::Primitive(Edm::Double), json) => matches!(json, Json::String(_)),
             (ty, _) => tells_type(ty, Cell::Text("")),
         };
-        if full && tells {
+        if level == Metadata::Full && tells {
             comma(out);
             out.push(b'"');
             out.extend_from_slice(property.name.as_bytes());
@@ -474,7 +475,7 @@ fn write_members(schema: &Schema, ty: &Type, json: &Json<'_>, full: bool, out: &
         out.push(b'"');
         out.extend_from_slice(property.name.as_bytes());
         out.extend_from_slice(b"\":");
-        write_canonical(schema, &property.ty, json, full, out);
+        write_canonical(schema, &property.ty, json, level, out);
     }
 }
 

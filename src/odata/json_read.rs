@@ -231,12 +231,21 @@ pub fn read_value(schema: &Schema, ty: &Type, facets: &Facets, name: &str, json:
 }
 
 fn read_complex(schema: &Schema, id: ComplexId, members: &[(Cow<'_, str>, Json<'_>)], name: &str) -> Outcome<Value> {
+    let declared = id;
+    let member = |name: &str| members.iter().find(|(member, _)| member == name).map(|(_, json)| json);
+    let in_metadata = member("__metadata").and_then(|metadata| metadata.member("type"));
+    let type_name = match member("odata.type").or(in_metadata) {
+        Some(Json::String(type_name)) => Some(type_name.as_ref()),
+        _ => None,
+    };
+    let id = canonical::named_complex(schema, declared, type_name, name)?;
     let ty = &schema.complex[id];
     if let Some((name, _)) = members.iter().find(|(name, _)| ty.property(name).is_none() && !is_annotation(name)) {
         let message = format!("The type {} has no property `{name}`.", ty.qualified());
         return Err(Fault::new(&fault::UNKNOWN_PROPERTY, message).of(name.to_string()));
     }
-    let mut out = b"{".to_vec();
+    let mut out = Vec::new();
+    canonical::begin_complex(schema, declared, id, &mut out);
     for property in &ty.properties {
         let Some((_, json)) = members.iter().find(|(member, _)| *member == property.name) else {
             continue;

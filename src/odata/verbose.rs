@@ -161,11 +161,12 @@ impl<'a> Verbose<'a> {
             }
             (Type::Complex(id), Json::Object(_)) => {
                 self.out.push(b'{');
-                if tells_type {
-                    self.type_of(ty);
-                }
                 let schema = self.render.schema;
-                for property in &schema.complex[*id].properties {
+                let actual = canonical::complex_type(schema, *id, json);
+                if tells_type || actual != *id {
+                    self.type_of(&Type::Complex(actual));
+                }
+                for property in &schema.complex[actual].properties {
                     self.member(&property.name);
                     self.write_canonical(&property.ty, json.member(&property.name).unwrap_or(&Json::Null), true);
                 }

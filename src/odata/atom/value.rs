@@ -106,9 +106,10 @@ fn write_tree(schema: &Schema, name: &str, ty: &Type, json: &Json<'_>, hidden: H
             write_items(schema, item, items, false, out);
         }
         (Type::Complex(id), Json::Object(_)) => {
-            write_type(schema, ty, out);
+            let id = canonical::complex_type(schema, *id, json);
+            write_type(schema, &Type::Complex(id), out);
             out.push(b'>');
-            write_members(schema, *id, json, hidden, out);
+            write_members(schema, id, json, hidden, out);
         }
         _ => return out.extend_from_slice(NULL),
     }
@@ -140,8 +141,12 @@ pub fn write_items(schema: &Schema, item: &Type, items: &[Json<'_>], typed: bool
     const NAME: &str = "element";
     for json in items {
         open(NAME, out);
-        if typed && *item != Type::Primitive(Edm::String) && *json != Json::Null {
-            write_type(schema, item, out);
+        let actual = match item {
+            Type::Complex(id) => Type::Complex(canonical::complex_type(schema, *id, json)),
+            other => other.clone(),
+        };
+        if (typed || actual != *item) && *item != Type::Primitive(Edm::String) && *json != Json::Null {
+            write_type(schema, &actual, out);
         }
         match (item, json) {
             (Type::Primitive(edm), json) => match canonical::member(*edm, json).cell() {
@@ -153,7 +158,7 @@ pub fn write_items(schema: &Schema, item: &Type, items: &[Json<'_>], typed: bool
             },
             (Type::Complex(id), Json::Object(_)) => {
                 out.push(b'>');
-                write_members(schema, *id, json, &[], out);
+                write_members(schema, canonical::complex_type(schema, *id, json), json, &[], out);
             }
             _ => {
                 out.extend_from_slice(NULL);

@@ -7,6 +7,7 @@ use crate::model::geometry::is_geography;
 use crate::model::schema::{ComplexId, Facets, Property, Schema, Type};
 use crate::model::text;
 use crate::odata::atom::names::{DATA, METADATA};
+use crate::odata::canonical;
 use crate::odata::gml;
 use crate::odata::json::write_string;
 use crate::odata::json_read::{bad_body, bad_value, canonical_text, check, check_facets, spatial, write_canonical};
@@ -74,7 +75,8 @@ fn primitive(edm: Edm, element: &Element) -> Option<Value> {
     is_leaf.then(|| text::parse(edm, &element.text())).flatten()
 }
 
-fn complex(schema: &Schema, id: ComplexId, name: &str, element: &Element) -> Outcome<Value> {
+fn complex(schema: &Schema, declared: ComplexId, name: &str, element: &Element) -> Outcome<Value> {
+    let id = canonical::named_complex(schema, declared, element.attribute(METADATA, "type"), name)?;
     let ty = &schema.complex[id];
     let members = inside(element, name)?;
     check_names(&members)?;
@@ -82,7 +84,8 @@ fn complex(schema: &Schema, id: ComplexId, name: &str, element: &Element) -> Out
         let message = format!("The type {} has no property `{}`.", ty.qualified(), member.name);
         return Err(Fault::new(&fault::UNKNOWN_PROPERTY, message).of(&member.name));
     }
-    let mut out = b"{".to_vec();
+    let mut out = Vec::new();
+    canonical::begin_complex(schema, declared, id, &mut out);
     for property in &ty.properties {
         let Some(member) = members.iter().find(|member| member.name == property.name) else {
             continue;
