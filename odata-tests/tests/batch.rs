@@ -66,7 +66,7 @@ fn count(site: &Site, filter: &str) -> usize {
     reply.expect("an answer").text().parse().expect("a number")
 }
 
-/// Of each limit on the text of a batch: what holds at it, and one past it.
+/// Of each limit on the text of a batch (BCH-21): what holds at it, and one past it.
 #[test]
 fn bch_21_limits_hold_at_the_limit_and_one_past_it() {
     let site = shop(System::Sqlite);

@@ -80,6 +80,7 @@ const NODE: &[Program] = &[
         formats: &[],
     },
     Program {
+        // CLI-21
         file: "node/breeze.js",
         once: &[
             "metadata",

@@ -10,13 +10,6 @@ const WITHOUT_CASE: &[(&str, &str)] = &[(
     "an answer is made before its first byte is sent, so that there is no status to take back",
 )];
 
-/// Items that a case must name and none does yet: exactly these, so that the list can only become shorter.
-const EXPECTED_UNNAMED: &[&str] = &[
-    "VER-6", "VER-7", "VER-25", "VER-26", "VER-27", "CON-5", "CON-9", "CON-14", "CON-24", "LIT-12", "PTH-39", "PTH-40", "SEL-10", "ATM-9",
-    "ATM-17", "BCH-21", "GEO-5", "CLI-1", "CLI-3", "CLI-4", "CLI-5", "CLI-10", "CLI-11", "CLI-13", "CLI-14", "CLI-15", "CLI-21", "CLI-23",
-    "CLI-24", "CLI-30", "CLI-33",
-];
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Level {
     Must,
@@ -157,10 +150,7 @@ fn every_item_is_named_by_a_case() {
         .iter()
         .filter(|item| item.level == Level::Must && !cases.contains_key(&item.id));
     let unnamed: Vec<&str> = duties.map(|item| item.id.as_str()).filter(|id| !excused.contains(id)).collect();
-    assert!(
-        unnamed == EXPECTED_UNNAMED,
-        "a case must name these, and EXPECTED_UNNAMED is to have exactly them: {unnamed:?}"
-    );
+    assert!(unnamed.is_empty(), "a case must name these: {unnamed:?}");
 }
 
 #[test]
