@@ -60,8 +60,7 @@ fn rows(line: &str) -> Vec<Query> {
     let places = places
         .replace("(gen-2)", "")
         .replace("(set not recorded)", "")
-        .replace("<g>", TENANT)
-        .replace('\'', "'");
+        .replace("<g>", TENANT);
     let mut found = Vec::new();
     for place in places.split(", ").map(str::trim) {
         let place = match place.strip_prefix('/') {
