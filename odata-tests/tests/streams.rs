@@ -116,3 +116,35 @@ fn a_stream_past_the_limit_is_refused_before_it_is_taken_in() {
     let answer = connection(&site, &head(MEDIA_BYTES), b"", true);
     assert!(!answer.starts_with("HTTP/1.1 413"), "{answer}");
 }
+
+/// ERR-6: what goes wrong once the body has begun ends the connection, so that nobody takes a part for the whole.
+#[test]
+fn a_stream_that_is_replaced_while_it_is_sent_ends_the_connection() {
+    let site = album(System::Sqlite);
+    let admin = site.server.admin();
+    let length = 128 * MEDIA_PART_BYTES;
+    let types = [("Content-Type", "image/png"), ("Slug", "x")];
+    let made = admin
+        .send("POST", "/api/Album/Photos", &types, Some(&bytes(length)))
+        .expect("an answer");
+    assert_eq!(made.status, 201, "{}", made.text());
+    let mut stream = TcpStream::connect(site.server.address()).expect("a connection");
+    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+    let credentials = base64(format!("admin:{}", odata_tests::server::ADMIN_PASSWORD).as_bytes());
+    let head = format!("GET /api/Album/Photos(1)/$value HTTP/1.1\r\nHost: x\r\nAuthorization: Basic {credentials}\r\n\r\n");
+    stream.write_all(head.as_bytes()).expect("the request goes out");
+    let mut begin = [0; 4096];
+    assert!(stream.read(&mut begin).expect("the answer begins") > 0);
+    assert!(String::from_utf8_lossy(&begin).contains(&format!("content-length: {length}")));
+    // Nobody reads now, so most of it has not been sent yet.
+    let new = [("Content-Type", "text/plain")];
+    let put = admin
+        .send("PUT", "/api/Album/Photos(1)/$value", &new, Some(b"new"))
+        .expect("an answer");
+    assert_eq!(put.status, 204, "{}", put.text());
+    let mut rest = Vec::new();
+    // The connection may be reset instead of closed.
+    let _ = stream.read_to_end(&mut rest);
+    assert!(rest.len() < length - 4096, "{} of {length} bytes", rest.len());
+    assert_eq!(admin.get("/api/Album/Photos(1)/$value").expect("an answer").text(), "new");
+}
