@@ -10,7 +10,7 @@ use super::permission::Verb;
 use super::resolve::{Parent, Place};
 use super::row::Entity;
 use crate::model::caller::Caller;
-use crate::model::edm::Value;
+use crate::model::edm::{Edm, Value};
 use crate::model::fault::{self, Fault, Outcome};
 use crate::model::limits::{BODY_DEPTH, BODY_ENTITIES};
 use crate::model::page::Page;
@@ -106,7 +106,7 @@ impl Engine {
                 None => hidden.push((column, value)),
             }
         }
-        let numbered = number(entity, &mut body);
+        let numbered = number(entity, &mut body)?;
         let mut new = self.new_entity(caller, body)?;
         // What the server sets itself, such as the tenant, is not for a link to say.
         if let Some((index, _)) = fixed.iter().find(|(index, value)| new.values[*index] != *value) {
@@ -234,15 +234,28 @@ fn count(body: &Body, depth: usize) -> Outcome<usize> {
 }
 
 /// Takes a 0 out of the body where the database numbers by default: to clients of the .NET kind it says that there is no number yet
-/// (ATM-43). The number that the client chose otherwise.
-fn number(entity: &EntityType, body: &mut Body) -> Option<i64> {
-    let of = entity.properties.iter().position(|property| property.by_default)?;
-    match body.values.iter().find(|(index, _)| *index == of)?.1 {
-        Value::Integer(number) if number > 0 => Some(number),
-        Value::Integer(0) | Value::Null => {
-            body.values.retain(|(index, _)| *index != of);
-            None
+/// (ATM-43). The number that the client chose otherwise; it leaves half of the numbers to the database, which goes on from there.
+fn number(entity: &EntityType, body: &mut Body) -> Outcome<Option<i64>> {
+    let Some(of) = entity.properties.iter().position(|property| property.by_default) else {
+        return Ok(None);
+    };
+    let property = &entity.properties[of];
+    let largest = property
+        .ty
+        .primitive()
+        .and_then(Edm::integer_range)
+        .map_or(i64::MAX, |range| range.1)
+        / 2;
+    match body.values.iter().find(|(index, _)| *index == of).map(|(_, value)| value) {
+        Some(Value::Integer(number)) if *number > largest => {
+            let message = format!("{} takes numbers up to {largest}.", property.name);
+            Err(Fault::new(&fault::BAD_VALUE, message).of(&property.name))
         }
-        _ => None,
+        Some(Value::Integer(number)) if *number > 0 => Ok(Some(*number)),
+        Some(Value::Integer(0) | Value::Null) => {
+            body.values.retain(|(index, _)| *index != of);
+            Ok(None)
+        }
+        _ => Ok(None),
     }
 }

@@ -12,6 +12,7 @@ use crate::model::media::Media;
 use crate::model::page::Page;
 use crate::model::schema::{EntityType, MEDIA_COLUMN, Property, Type};
 use crate::model::target::{Body, Leaf, Preconditions, Resource};
+use crate::odata::json_read::check_facets;
 use crate::store::{Session, Update, media};
 
 impl Engine {
@@ -159,7 +160,10 @@ fn check_preconditions(current: Option<&Media>, preconditions: &Preconditions) -
 fn new_key(entity: &EntityType, property: &Property, slug: Option<&str>) -> Outcome<Value> {
     match (&property.ty, slug) {
         (Type::Primitive(Edm::Guid), _) => Ok(Value::Bytes(uuid::Uuid::new_v4().as_bytes().to_vec())),
-        (Type::Primitive(Edm::String), Some(slug)) if entity.key.len() == 1 => Ok(Value::Text(slug.to_owned())),
+        (Type::Primitive(Edm::String), Some(slug)) if entity.key.len() == 1 && !slug.is_empty() => {
+            let key = Value::Text(slug.to_owned());
+            check_facets(property, &key).map(|()| key)
+        }
         _ => Err(Fault::new(
             &fault::MISSING_PROPERTY,
             format!(

@@ -5,7 +5,7 @@ use crate::model::caller::Caller;
 use crate::model::clock::Ticks;
 use crate::model::edm::{Cell, Edm, Value};
 use crate::model::fault::{self, Fault, Outcome};
-use crate::model::limits::DYNAMIC_PROPERTIES;
+use crate::model::limits::{BODY_BYTES, DYNAMIC_PROPERTIES};
 use crate::model::page::{Layout, Page, Rows};
 use crate::model::query::Shape;
 use crate::model::schema::{DYNAMIC_COLUMN, EntityType, MEDIA_COLUMN, Property, SetId, TYPE_COLUMN, Type, TypeId};
@@ -176,7 +176,13 @@ impl Engine {
                 return Err(Fault::new(&fault::BAD_VALUE, message).of(&property.name));
             }
         }
-        Ok(dynamic::write(&self.schema, &properties).map_or(Value::Null, Value::Text))
+        match dynamic::write(&self.schema, &properties) {
+            Some(text) if text.len() > BODY_BYTES => {
+                let message = format!("What the type of an entity does not declare has at most {BODY_BYTES} bytes.");
+                Err(Fault::new(&fault::TOO_LARGE, message))
+            }
+            text => Ok(text.map_or(Value::Null, Value::Text)),
+        }
     }
 
     /// An entity as a page of one row, all properties shown.

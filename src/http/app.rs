@@ -256,6 +256,7 @@ async fn lead(app: &Data<App>, request: &HttpRequest, payload: Payload, place: P
     if request.method() == actix_web::http::Method::OPTIONS && is_anonymous(app, request) {
         return Ok(options());
     }
+    app.finish.cors.check_site(request)?;
     match place {
         Place::Health => health::health(&app.db).await,
         Place::Metrics => {

@@ -6,6 +6,7 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::origin::{default_port, is_host};
 use super::reply::Answer;
+use crate::model::fault::{self, Fault, Outcome};
 
 /// All methods. MERGE has to be named like the others.
 pub const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, MERGE, DELETE, OPTIONS";
@@ -87,6 +88,32 @@ impl Cors {
             return Some((origin.clone(), true));
         }
         self.origins.is_open.then(|| (HeaderValue::from_static("*"), false))
+    }
+
+    /// Browsers send the log-in that they keep along with forms of other sites, too: such a page may change nothing here unless its origin
+    /// may call.
+    ///
+    /// # Errors
+    /// `FORBIDDEN`.
+    pub fn check_site(&self, request: &HttpRequest) -> Outcome<()> {
+        let says = |name: &str, value: &str| {
+            request
+                .headers()
+                .get(name)
+                .is_some_and(|header| header.as_bytes() == value.as_bytes())
+        };
+        let is_change = ![Method::GET, Method::HEAD, Method::OPTIONS].contains(request.method());
+        if !is_change || !says("sec-fetch-site", "cross-site") {
+            return Ok(());
+        }
+        match self.allowed(request) {
+            Some((_, true)) => Ok(()),
+            Some((_, false)) if says("sec-fetch-mode", "cors") => Ok(()),
+            _ => Err(Fault::new(
+                &fault::FORBIDDEN,
+                "Pages of other sites may not change anything here; see `cors_origins`.",
+            )),
+        }
     }
 
     /// The answer to a preflight from an origin that may call: the same for every path, and so without credentials.

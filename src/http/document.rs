@@ -30,6 +30,7 @@ pub fn answer(preconditions: &Preconditions, choice: Choice, version: Version, e
     let answer = Answer {
         version: version.text(),
         etag: Some(etag),
+        is_of_bytes: true,
         ..Answer::of(304)
     };
     Ok(match is_known {

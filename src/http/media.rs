@@ -123,6 +123,7 @@ impl Read {
             return Ok(Answer {
                 version,
                 etag: Some(etag),
+                is_of_bytes: true,
                 ..Answer::of(304)
             });
         }
@@ -142,6 +143,7 @@ impl Read {
         Ok(Answer {
             version,
             etag: Some(etag),
+            is_of_bytes: true,
             media: Some(MediaBody {
                 content_type: media.content_type.clone(),
                 content_range,
@@ -184,7 +186,7 @@ pub async fn upload(request: Request<'_>, visitor: Visitor<'_>, payload: Payload
     };
     let outcome = outcome.await;
     if outcome.is_err() {
-        app.db.write(move |session| parts::discard(session, &id)).await?;
+        app.db.write(move |session| parts::give_up(session, &id)).await?;
     }
     outcome
 }

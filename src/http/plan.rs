@@ -77,6 +77,14 @@ impl Plan {
         }
     }
 
+    /// How many passwords it would have to hash.
+    pub fn passwords(&self, engine: &Engine) -> usize {
+        match self {
+            Plan::Write(plan) => plan.passwords(&engine.schema),
+            _ => 0,
+        }
+    }
+
     /// The job that it needs.
     pub fn work(&self, engine: &Engine) -> Work {
         match self {

@@ -33,6 +33,8 @@ pub struct Answer {
     pub id: Option<String>,
     /// `ETag`.
     pub etag: Option<String>,
+    /// The ETag is that of the bytes, and not of the entity that they describe.
+    pub is_of_bytes: bool,
     /// `Preference-Applied`; none if empty.
     pub preference: &'static str,
     /// `Allow`; none if empty.
@@ -65,7 +67,9 @@ impl Answer {
         let version = if self.version.is_empty() { "3.0" } else { self.version };
         reply.add("dataserviceversion", version);
         reply.add("x-content-type-options", "nosniff");
-        reply.add("cache-control", "no-cache");
+        // Browsers ask again with the ETag whatever format they want now, and take what they have for a 304; but the ETag is the entity's.
+        let may_be_kept = self.etag.is_none() || self.is_of_bytes;
+        reply.add("cache-control", if may_be_kept { "no-cache" } else { "no-cache, no-store" });
         for (name, text) in [
             ("content-type", self.content_type),
             ("preference-applied", self.preference),
@@ -210,7 +214,7 @@ mod tests {
         let response = answer.into_response();
         assert_eq!(response.status().as_u16(), 201);
         let expected = [
-            ("cache-control", "no-cache"),
+            ("cache-control", "no-cache, no-store"),
             ("dataserviceversion", "3.0"),
             ("etag", "W/\"1\""),
             ("location", "http://h/%0A"),

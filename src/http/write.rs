@@ -13,6 +13,7 @@ use crate::engine::property::{self, Assignment};
 use crate::model::caller::Caller;
 use crate::model::edm::Value;
 use crate::model::fault::{self, Fault, Outcome};
+use crate::model::schema::Schema;
 use crate::model::target::{Body, Leaf, Preconditions, Resource};
 use crate::odata::options::{Options, ResourceKind};
 use crate::odata::raw;
@@ -82,6 +83,16 @@ impl Plan {
                 self.hashes.prepare(app, &body).await
             }
             Task::Delete | Task::Link(_) | Task::Unlink => Ok(()),
+        }
+    }
+
+    /// How many passwords the body has.
+    pub fn passwords(&self, schema: &Schema) -> usize {
+        match &self.task {
+            Task::Create(body) => content::passwords(schema, body),
+            Task::Update { content, .. } => content.passwords(schema, self.resource.ty),
+            Task::Assign(Assignment { property, .. }) => usize::from(schema.types[self.resource.ty].properties[*property].hashed),
+            Task::Delete | Task::Link(_) | Task::Unlink => 0,
         }
     }
 

@@ -23,6 +23,7 @@ macro_rules! limits {
 limits! {
     URL_BYTES = 16_384, "Longest request target: twice the 8 kB that grids' filters need (PTH-6).";
     BODY_BYTES = 4_194_304, "Longest request body of one entity.";
+    BATCH_PASSWORDS = 100, "Most passwords in one change set: each costs 20 ms of a processor before anything else is looked at.";
     DYNAMIC_PROPERTIES = 500, "Most properties of one entity that its open type does not declare.";
     MEDIA_BYTES = 2_147_483_648, "Longest media resource or named stream; it is written and read in parts.";
     MEDIA_PART_BYTES = 262_144, "Bytes of a media resource in one row, and so in memory for each one being read or written.";

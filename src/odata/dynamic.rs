@@ -8,7 +8,7 @@ use super::json::write_string;
 use super::json_read;
 use super::json_tree::{self, Json};
 use super::verbose_read;
-use crate::model::edm::Edm;
+use crate::model::edm::{Edm, Value};
 use crate::model::fault::{self, Fault, Outcome};
 use crate::model::schema::{Facets, Schema, Type};
 use crate::model::target::Dynamic;
@@ -43,9 +43,13 @@ pub fn read(schema: &Schema, text: &str) -> Vec<Dynamic> {
     };
     let property = |(name, value): &(std::borrow::Cow<'_, str>, Json<'_>)| {
         let Json::Object(inner) = value else { return None };
-        let (type_name, _) = inner.first()?;
+        let (type_name, json) = inner.first()?;
         let ty = named(schema, type_name)?;
-        let value = canonical::follow(text, &[name.to_string(), type_name.to_string()], &ty);
+        let value = match (&ty, json) {
+            (_, Json::Null) => Value::Null,
+            (Type::Primitive(edm), json) => canonical::member(*edm, json),
+            (_, json) => canonical::text(json),
+        };
         Some(Dynamic {
             name: name.to_string(),
             ty,

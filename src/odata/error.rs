@@ -1,5 +1,5 @@
 //! Bodies of errors: JSON light (JL-14), verbose JSON, which has no `d` around them (VJ-11), and XML (ATM-33). Position and property of a fault stand in `innererror`, where clients that do
-//! not know them pass over them.
+//! not know them pass over them; in JSON the message stands there too (ERR-3).
 
 use super::accept::Syntax;
 use super::json::write_string;
@@ -30,7 +30,10 @@ fn json(fault: &Fault, name: &str) -> Vec<u8> {
     });
     let inner: Vec<String> = position.into_iter().chain(property).collect();
     if !inner.is_empty() {
-        out.extend_from_slice(format!(",\"innererror\":{{{}}}", inner.join(",")).as_bytes());
+        // Breeze shows the innermost message and no other.
+        out.extend_from_slice(b",\"innererror\":{\"message\":");
+        write_string(&fault.message, &mut out);
+        out.extend_from_slice(format!(",{}}}", inner.join(",")).as_bytes());
     }
     out.extend_from_slice(b"}}");
     out
@@ -75,12 +78,12 @@ mod tests {
             ),
             (
                 Fault::new(&fault::BAD_VALUE, "No.").at(8).of("Name"),
-                r#"{"odata.error":{"code":"bad_value","message":{"lang":"en-US","value":"No."},"innererror":{"position":8,"property":"Name"}}}"#,
+                r#"{"odata.error":{"code":"bad_value","message":{"lang":"en-US","value":"No."},"innererror":{"message":"No.","position":8,"property":"Name"}}}"#,
                 "<m:message xml:lang=\"en-US\">No.</m:message><m:innererror><m:position>8</m:position><m:property>Name</m:property></m:innererror></m:error>",
             ),
             (
                 Fault::new(&fault::BAD_VALUE, "No.").of("a\"b"),
-                r#"{"odata.error":{"code":"bad_value","message":{"lang":"en-US","value":"No."},"innererror":{"property":"a\"b"}}}"#,
+                r#"{"odata.error":{"code":"bad_value","message":{"lang":"en-US","value":"No."},"innererror":{"message":"No.","property":"a\"b"}}}"#,
                 "<m:innererror><m:property>a\"b</m:property></m:innererror></m:error>",
             ),
         ];

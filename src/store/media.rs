@@ -62,6 +62,14 @@ pub fn discard(session: &mut Session<'_>, id: &MediaId) -> Outcome<()> {
     session.execute(&sql).map(drop)
 }
 
+/// Deletes it with its parts, unless an entity has it: for an upload whose end is not certain.
+pub fn give_up(session: &mut Session<'_>, id: &MediaId) -> Outcome<()> {
+    let mut sql = Sql::new(session.dialect());
+    sql.push("DELETE FROM odonata_media WHERE kept = 0 AND id = ")
+        .value(Edm::Guid, guid(id));
+    session.execute(&sql).map(drop)
+}
+
 /// Deletes uploads that broke off, begun before a time.
 pub fn discard_broken(session: &mut Session<'_>, before: Ticks) -> Outcome<usize> {
     let mut sql = Sql::new(session.dialect());

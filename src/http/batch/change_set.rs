@@ -9,7 +9,8 @@ use actix_web::web::{Bytes, Data};
 use super::super::app::App;
 use super::super::plan::{Done, Plan};
 use crate::model::caller::Caller;
-use crate::model::fault::Outcome;
+use crate::model::fault::{self, Fault, Outcome};
+use crate::model::limits::BATCH_PASSWORDS;
 use crate::odata::batch::Part;
 use crate::odata::references::{ContentIds, relative};
 use crate::store::Session;
@@ -26,6 +27,8 @@ pub struct ChangeSet {
     room: usize,
     /// Which request is being dealt with; it is the one that a fault is about.
     at: Arc<AtomicUsize>,
+    /// To be hashed before anything is carried out.
+    passwords: usize,
 }
 
 struct Operation {
@@ -56,6 +59,7 @@ impl ChangeSet {
             endpoint,
             root: root.to_owned(),
             operations: Vec::new(),
+            passwords: 0,
             promised: ContentIds::default(),
             room,
             at,
@@ -74,6 +78,11 @@ impl ChangeSet {
             let none = ContentIds::default();
             let request = super::request(&self.app, self.endpoint, &self.root, part, url, &none)?;
             let mut plan = Plan::of(&request, body)?;
+            self.passwords += plan.passwords(&self.app.engine);
+            if self.passwords > BATCH_PASSWORDS {
+                let message = format!("A change set has at most {BATCH_PASSWORDS} passwords.");
+                return Err(Fault::new(&fault::TOO_LARGE, message));
+            }
             plan.prepare(&self.app).await?;
             Step::Ready(Box::new(plan))
         };
@@ -125,7 +134,7 @@ impl Kept {
         }
     }
 
-    /// Passwords beside references are hashed here, while the writer waits.
+    /// Passwords are hashed before, so that the one writer never waits for them: none may stand beside references.
     fn plan(&self, app: &App, endpoint: usize, root: &str, ids: &ContentIds) -> Outcome<Plan> {
         let part = Part {
             method: &self.method,
@@ -134,6 +143,11 @@ impl Kept {
         };
         let url = ids.expand(&self.url)?;
         let request = super::request(app, endpoint, root, &part, &url, ids)?;
-        Plan::of(&request, self.body.clone())
+        let plan = Plan::of(&request, self.body.clone())?;
+        if plan.passwords(&app.engine) > 0 {
+            let message = "A request with a password cannot refer to others of its change set.";
+            return Err(Fault::new(&fault::BAD_BODY, message));
+        }
+        Ok(plan)
     }
 }

@@ -71,6 +71,15 @@ impl Content {
         }
     }
 
+    /// How many passwords it has.
+    pub fn passwords(&self, schema: &Schema, ty: TypeId) -> usize {
+        let is_hashed = |ty: &TypeId| schema.types[*ty].properties.iter().any(|property| property.hashed);
+        if !schema.types[ty].family.iter().any(is_hashed) {
+            return 0;
+        }
+        self.read(schema, ty).map_or(0, |body| passwords(schema, &body))
+    }
+
     /// The entity, its passwords replaced by their hashes.
     pub fn hashed(&self, engine: &Engine, ty: TypeId) -> Outcome<Body> {
         let mut body = self.read(&engine.schema, ty)?;
@@ -112,7 +121,7 @@ impl Hashes {
         Ok(())
     }
 
-    /// One that is not known yet is hashed now: a derived type's own password, or one in a change set.
+    /// One that is not known yet is hashed now: a derived type's own password.
     pub fn replace(&self, value: &mut Value) -> Outcome<()> {
         if let Value::Text(password) = value {
             *password = self
@@ -123,6 +132,13 @@ impl Hashes {
         }
         Ok(())
     }
+}
+
+/// How many passwords a body has.
+pub fn passwords(schema: &Schema, body: &Body) -> usize {
+    let mut found = Vec::new();
+    passwords_of(schema, body, &mut found);
+    found.len()
 }
 
 /// The passwords in a body, and the names of their properties.
