@@ -14,6 +14,12 @@ enum Group {
 /// First and last id, the group, why.
 const KNOWN: &[(&str, &str, Group, &str)] = &[
     (
+        "sodw-0063",
+        "sodw-0063",
+        Group::Other,
+        "a required property without a default has to be given; the .NET server takes the empty value of its type (WR-19)",
+    ),
+    (
         "wa-flt-0095",
         "wa-flt-0095",
         Group::Out,
