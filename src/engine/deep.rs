@@ -100,7 +100,9 @@ impl Engine {
             match entity.properties.iter().position(|property| property.column == column) {
                 Some(index) => {
                     body.values.retain(|(given, _)| *given != index);
-                    body.values.push((index, value.clone()));
+                    if !entity.properties[index].read_only {
+                        body.values.push((index, value.clone()));
+                    }
                     fixed.push((index, value));
                 }
                 None => hidden.push((column, value)),

@@ -1,8 +1,8 @@
 use super::*;
-use crate::model::page::{Expanded, Layout, Page, Rows};
+use crate::model::page::{Expanded, Page};
 use crate::model::query::{Expand, Shape};
 use crate::model::schema::Schema;
-use crate::odata::fixture::{set_id, shop, type_id};
+use crate::odata::fixture::{page, set_id, shop, type_id};
 use crate::odata::format::{self, Format, Metadata};
 use crate::odata::xml_tree;
 
@@ -11,47 +11,6 @@ const ROOT: &str = "http://host/api/Shop/";
 const NOW: i64 = 638_397_614_456_000_000;
 
 type Row<'a> = (&'a str, &'a [(&'a str, Cell<'a>)]);
-
-/// Rows of a type and of those that derive from it; each row is its type's name and the values of some properties.
-fn page(schema: &Schema, set: Option<&str>, ty: &str, rows: &[Row<'_>]) -> Page {
-    let declared = type_id(schema, ty);
-    let mut columns: Vec<&str> = Vec::new();
-    for &ty in &schema.types[declared].family {
-        for property in &schema.types[ty].properties {
-            if !columns.contains(&property.name.as_str()) {
-                columns.push(&property.name);
-            }
-        }
-    }
-    let layout = |ty: &TypeId| {
-        let cells = schema.types[*ty].properties.iter();
-        let of = |property: &Property| columns.iter().position(|column| *column == property.name);
-        (*ty, cells.map(of).collect())
-    };
-    let mut page = Page {
-        set: set.map(|set| set_id(schema, set)),
-        ty: declared,
-        rows: Rows::new(columns.len() + 1),
-        layout: Layout {
-            type_cell: Some(columns.len()),
-            types: schema.types[declared].family.iter().map(layout).collect(),
-            hidden: Vec::new(),
-        },
-        count: None,
-        next: None,
-        top_left: None,
-        shape: Shape::default(),
-        expanded: Vec::new(),
-    };
-    for (ty, values) in rows {
-        for column in &columns {
-            let value = values.iter().find(|(name, _)| name == column);
-            page.rows.push(value.map_or(Cell::Null, |(_, cell)| *cell));
-        }
-        page.rows.push(Cell::Text(&format!("Shop.{ty}")));
-    }
-    page
-}
 
 fn render<'a>(schema: &'a Schema, url: &'a str) -> Render<'a> {
     Render {
