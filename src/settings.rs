@@ -1,30 +1,46 @@
-//! The server's settings: one row each in [`SETTINGS`], from which the command line, the environment, `odonata.toml` and
-//! every help text are derived.
+//! The server's settings: one row each in a table of [`TABLES`], from which the command line, the environment, `odonata.toml`
+//! and every help text are derived.
 //!
 //! `odonata.toml` < environment < command line. A value that cannot be used is named with the place it comes from.
+
+mod issuer;
+mod server;
+mod tokens;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use toml::de::{DeTable, DeValue};
+use toml::Spanned;
+use toml::de::{DeString, DeTable, DeValue};
 
-use crate::http::{Jsonp, Network, Origins, split_url};
-use crate::model::limits::PAGE_SIZE_MAX;
-use crate::odata::accept::{Family, PlainJson, Preferences};
+use crate::http::{Jsonp, Network, Origins};
+use crate::odata::accept::Preferences;
 
-/// One row of [`SETTINGS`].
-pub struct Setting {
-    /// The key in `odonata.toml`; with dashes the option on the command line, in capitals after `ODONATA_` the variable.
+/// Where a setting may stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum From {
+    /// `odonata.toml`, the environment, the command line.
+    Anywhere,
+    /// Not on the command line: one of many of its section, or a secret, which others on the machine would see there.
+    FileOrEnvironment,
+    /// Only in the environment.
+    Environment,
+}
+
+/// One row of a table of settings; `T` is what it sets something of.
+pub struct Setting<T: 'static = Settings> {
+    /// The key in `odonata.toml`, `section.key` for one of a section; with dashes the option on the command line, in capitals after
+    /// `ODONATA_` the variable.
     pub key: &'static str,
-    /// The option on the command line; empty for what only the environment may say.
-    pub option: &'static str,
+    /// Where it may stand.
+    pub from: From,
     /// What stands for the value in help.
     pub value: &'static str,
     /// Empty is none.
     pub default: &'static str,
     /// For people.
     pub help: &'static str,
-    set: fn(&mut Settings, &str) -> Result<(), String>,
+    set: fn(&mut T, &str) -> Result<(), String>,
 }
 
 /// What the server runs with.
@@ -62,226 +78,11 @@ pub struct Settings {
     pub ignore_unknown: bool,
     /// Who may use `$callback`.
     pub jsonp: Jsonp,
+    /// How callers prove who they are.
+    pub auth: crate::auth::Config,
     /// What is logged.
     pub log: String,
 }
-
-/// Every setting.
-pub const SETTINGS: &[Setting] = &[
-    Setting {
-        key: "listen",
-        option: "listen",
-        value: "ADDRESS:PORT",
-        default: "127.0.0.1:8080",
-        help: "Where to listen; port 0 takes a free one",
-        set: |settings, text| {
-            let port = text
-                .rsplit_once(':')
-                .and_then(|(host, port)| port.parse::<u16>().ok().filter(|_| !host.is_empty()));
-            port.map(|_| settings.listen = text.to_owned())
-                .ok_or("is an address and a port, like 127.0.0.1:8080".to_owned())
-        },
-    },
-    Setting {
-        key: "database",
-        option: "database",
-        value: "URL",
-        default: "sqlite:data/odonata.db",
-        help: "sqlite:FILE or postgres://USER:PASSWORD@HOST/NAME",
-        set: |settings, text| {
-            settings.database = text.to_owned();
-            let known = ["sqlite:", "postgres://", "postgresql://"]
-                .iter()
-                .any(|scheme| text.starts_with(scheme));
-            known.then_some(()).ok_or("begins with sqlite: or postgres://".to_owned())
-        },
-    },
-    Setting {
-        key: "plugins",
-        option: "plugins",
-        value: "FOLDER",
-        default: "plugins",
-        help: "Folder of the plugin folders",
-        set: |settings, text| {
-            settings.plugins = PathBuf::from(text);
-            Ok(())
-        },
-    },
-    Setting {
-        key: "public_url",
-        option: "public-url",
-        value: "URL",
-        default: "",
-        help: "Where clients reach the server; without it, links follow each request's Host header",
-        set: |settings, text| {
-            let text = text.trim_end_matches('/');
-            settings.public_url = Some(text.to_owned());
-            split_url(text).map(drop).ok_or("is an http:// or https:// address".to_owned())
-        },
-    },
-    Setting {
-        key: "trusted_proxies",
-        option: "trusted-proxies",
-        value: "NETWORKS",
-        default: "",
-        help: "Addresses of proxies, like 10.0.0.0/8,::1, that are believed when they say by X-Forwarded-Proto, -Host, -Port and \
-            -Prefix, or Forwarded, where clients reach the server",
-        set: |settings, text| {
-            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
-            let networks: Option<Vec<Network>> = items.map(Network::read).collect();
-            settings.trusted_proxies = networks.ok_or("is a list of addresses and networks, like 10.0.0.0/8".to_owned())?;
-            Ok(())
-        },
-    },
-    Setting {
-        key: "cors_origins",
-        option: "cors-origins",
-        value: "ORIGINS",
-        default: "",
-        help: "Web pages of other origins that may call, like https://app.example.org,http://localhost:3000; * is all, but for \
-            them browsers do not add cookies and log-ins by themselves",
-        set: |settings, text| {
-            settings.cors_origins = Origins::read(text)?;
-            Ok(())
-        },
-    },
-    Setting {
-        key: "compression",
-        option: "compression",
-        value: "true|false",
-        default: "true",
-        help: "Compress answers with gzip for clients that take it",
-        set: |settings, text| {
-            settings.compression = text.parse().map_err(|_| "is true or false".to_owned())?;
-            Ok(())
-        },
-    },
-    Setting {
-        key: "admin_password",
-        option: "",
-        value: "PASSWORD",
-        default: "",
-        help: "Password of the user `admin` at first start; without it a random one is printed once",
-        set: |settings, text| {
-            settings.admin_password = Some(text.to_owned()).filter(|text| !text.is_empty());
-            Ok(())
-        },
-    },
-    Setting {
-        key: "page_size",
-        option: "page-size",
-        value: "NUMBER",
-        default: "45",
-        help: "Entities on a page, for sets whose schema names no other number",
-        set: |settings, text| {
-            let number = text.parse().ok().filter(|number| (1..=PAGE_SIZE_MAX).contains(number));
-            settings.page_size = number.ok_or(format!("is a number from 1 to {PAGE_SIZE_MAX}"))?;
-            Ok(())
-        },
-    },
-    Setting {
-        key: "default_format",
-        option: "default-format",
-        value: "json|atom",
-        default: "json",
-        help: "What a client gets that names no format",
-        set: |settings, text| {
-            settings.preferences.default_format = one_of(text, &[("json", Family::Json), ("atom", Family::Atom)])?;
-            Ok(())
-        },
-    },
-    Setting {
-        key: "plain_json",
-        option: "plain-json",
-        value: "by-version|verbose",
-        default: "by-version",
-        help: "What application/json without odata= is: JSON light for clients of version 3.0 and verbose JSON for older ones, or \
-            always verbose, as jQuery and Kendo UI expect it",
-        set: |settings, text| {
-            let known = [("by-version", PlainJson::ByVersion), ("verbose", PlainJson::Verbose)];
-            settings.preferences.plain_json = one_of(text, &known)?;
-            Ok(())
-        },
-    },
-    Setting {
-        key: "unknown_properties",
-        option: "unknown-properties",
-        value: "refuse|ignore",
-        default: "refuse",
-        help: "What becomes of members of a body that the type does not have; grids that send fields of their own need ignore",
-        set: |settings, text| {
-            settings.ignore_unknown = one_of(text, &[("refuse", false), ("ignore", true)])?;
-            Ok(())
-        },
-    },
-    Setting {
-        key: "jsonp",
-        option: "jsonp",
-        value: "same-site|any-site",
-        default: "same-site",
-        help: "Web pages that may use $callback; with any-site every page reads what its visitors may read here",
-        set: |settings, text| {
-            settings.jsonp = one_of(text, &[("same-site", Jsonp::SameSite), ("any-site", Jsonp::AnySite)])?;
-            Ok(())
-        },
-    },
-    Setting {
-        key: "tenant_headers",
-        option: "tenant-headers",
-        value: "NAMES",
-        default: "Biz-Dfch-Tenant-Id,TenantId,Tenant-Id",
-        help: "Headers that may name the tenant to act in, with commas between",
-        set: |settings, text| {
-            settings.tenant_headers = text.split(',').map(|name| name.trim().to_owned()).collect();
-            settings.tenant_headers.iter().try_for_each(|name| header_name(name))
-        },
-    },
-    Setting {
-        key: "token_header",
-        option: "token-header",
-        value: "NAME",
-        default: "X-Odonata-Token",
-        help: "Header that may carry a token",
-        set: |settings, text| {
-            settings.token_header = text.to_owned();
-            header_name(text)
-        },
-    },
-    Setting {
-        key: "workers",
-        option: "workers",
-        value: "NUMBER",
-        default: "",
-        help: "Threads that serve requests; without it one for each processor",
-        set: |settings, text| {
-            let number = text.parse().ok().filter(|number| (1..=1024).contains(number));
-            settings.workers = number.ok_or("is a number from 1 to 1024".to_owned())?;
-            Ok(())
-        },
-    },
-    Setting {
-        key: "require_if_match",
-        option: "require-if-match",
-        value: "true|false",
-        default: "false",
-        help: "Answer 428 to a change without If-Match of an entity that has an ETag",
-        set: |settings, text| {
-            settings.require_if_match = text.parse().map_err(|_| "is true or false".to_owned())?;
-            Ok(())
-        },
-    },
-    Setting {
-        key: "log",
-        option: "log",
-        value: "FILTER",
-        default: "warn,odonata=info",
-        help: "What is logged, like warn or odonata=debug",
-        set: |settings, text| {
-            settings.log = text.to_owned();
-            Ok(())
-        },
-    },
-];
 
 /// The meaning of one of a few words.
 fn one_of<T: Copy>(text: &str, known: &[(&str, T)]) -> Result<T, String> {
@@ -295,10 +96,23 @@ fn header_name(name: &str) -> Result<(), String> {
     fit.then_some(()).ok_or("is the name of a header: letters, digits and -".to_owned())
 }
 
-impl Setting {
+/// Every table. A section of `odonata.toml` is a table whose keys begin with its name.
+const TABLES: &[&[Setting]] = &[server::SERVER, tokens::TOKENS];
+
+/// Every setting.
+pub fn all() -> impl Iterator<Item = &'static Setting> {
+    TABLES.iter().copied().flatten()
+}
+
+impl<T> Setting<T> {
     /// The environment variable.
     pub fn variable(&self) -> String {
-        format!("ODONATA_{}", self.key.to_uppercase())
+        format!("ODONATA_{}", self.key.replace('.', "_").to_uppercase())
+    }
+
+    /// The option on the command line, without the dashes before it; none if it may not stand there.
+    pub fn option(&self) -> Option<String> {
+        (self.from == From::Anywhere).then(|| self.key.replace(['_', '.'], "-"))
     }
 
     /// The help text with default and variable.
@@ -331,9 +145,10 @@ impl Settings {
             preferences: Preferences::default(),
             ignore_unknown: false,
             jsonp: Jsonp::default(),
+            auth: crate::auth::Config::default(),
             log: String::new(),
         };
-        for row in SETTINGS.iter().filter(|row| !row.default.is_empty()) {
+        for row in all().filter(|row| !row.default.is_empty()) {
             (row.set)(&mut settings, row.default).expect("every default in the table is a value of its setting");
         }
         settings
@@ -350,13 +165,15 @@ impl Settings {
         if let Some((name, text)) = file {
             settings.take_file(name, text)?;
         }
-        for row in SETTINGS {
+        for row in all() {
             let variable = row.variable();
             if let Some(text) = environment(&variable) {
                 (row.set)(&mut settings, &text).map_err(|why| format!("{variable}: {why}"))?;
             }
-            if let Some(text) = line(row.key) {
-                (row.set)(&mut settings, &text).map_err(|why| format!("--{}: {why}", row.option))?;
+            if let Some(option) = row.option()
+                && let Some(text) = line(row.key)
+            {
+                (row.set)(&mut settings, &text).map_err(|why| format!("--{option}: {why}"))?;
             }
         }
         Ok(settings)
@@ -367,17 +184,43 @@ impl Settings {
         let table = DeTable::parse(text)
             .map_err(|error| format!("{name}:{}: {}", error.span().map_or(1, |span| at(span.start)), error.message()))?;
         for (key, value) in table.get_ref() {
-            let place = format!("{name}:{}: {}", at(key.span().start), key.get_ref());
-            let row = SETTINGS.iter().find(|row| row.key == key.get_ref().as_ref());
-            let row = row.ok_or_else(|| format!("{place}: there is no such setting; `odonata --help` lists them"))?;
-            if row.option.is_empty() {
-                return Err(format!("{place}: only {} may say this", row.variable()));
+            let place = |key: &Spanned<DeString<'_>>| format!("{name}:{}", at(key.span().start));
+            match value.get_ref() {
+                DeValue::Table(named) if key.get_ref() == issuer::SECTION => {
+                    for (issuer, settings) in named {
+                        let issuer = issuer::read(&place(issuer), issuer.get_ref(), settings.get_ref(), place)?;
+                        self.auth.issuers.push(issuer);
+                    }
+                }
+                DeValue::Table(section) if all().all(|row| row.key != key.get_ref()) => {
+                    for (inner, value) in section {
+                        let full = format!("{}.{}", key.get_ref(), inner.get_ref());
+                        take(all(), self, &place(inner), &full, value.get_ref())?;
+                    }
+                }
+                value => take(all(), self, &place(key), key.get_ref(), value)?,
             }
-            let text = plain(value.get_ref()).ok_or_else(|| format!("{place}: is a text, a number, true, false or a list of texts"))?;
-            (row.set)(self, &text).map_err(|why| format!("{place}: {why}"))?;
         }
         Ok(())
     }
+}
+
+/// Takes one value of a settings file into what it sets something of. `place` is `FILE:LINE`.
+fn take<T: 'static>(
+    mut rows: impl Iterator<Item = &'static Setting<T>>,
+    into: &mut T,
+    place: &str,
+    key: &str,
+    value: &DeValue<'_>,
+) -> Result<(), String> {
+    let place = format!("{place}: {key}");
+    let row = rows.find(|row| row.key == key);
+    let row = row.ok_or_else(|| format!("{place}: there is no such setting; `odonata --help` lists them"))?;
+    if row.from == From::Environment {
+        return Err(format!("{place}: only {} may say this", row.variable()));
+    }
+    let text = plain(value).ok_or_else(|| format!("{place}: is a text, a number, true, false or a list of texts"))?;
+    (row.set)(into, &text).map_err(|why| format!("{place}: {why}"))
 }
 
 /// The text of a value, as it would stand on the command line.
@@ -476,14 +319,14 @@ mod tests {
 
     #[test]
     fn every_row_is_complete() {
-        for row in SETTINGS {
-            assert!(row.option.is_empty() || row.option.replace('-', "_") == row.key, "{}", row.key);
+        for row in all() {
             assert!(
                 !row.help.is_empty() && !row.help.ends_with('.') && !row.value.is_empty(),
                 "{}",
                 row.key
             );
             assert!(row.text().contains(&row.variable()), "{}", row.key);
+            assert_eq!(all().filter(|other| other.variable() == row.variable()).count(), 1, "{}", row.key);
         }
         assert_eq!(Settings::defaults().page_size, crate::model::limits::PAGE_SIZE);
     }

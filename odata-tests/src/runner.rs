@@ -230,17 +230,17 @@ impl Run<'_> {
             ),
             Expected::Header(name, pattern) => {
                 let pattern = self.fill(pattern);
-                let value = reply.header(name);
-                let right = match (pattern.as_str(), value) {
-                    ("-", value) => value.is_none(),
-                    ("*", value) => value.is_some(),
-                    (_, None) => false,
-                    (pattern, Some(value)) => match pattern.strip_prefix('~') {
+                // A header may stand there several times, such as a challenge for each scheme: one of them is enough.
+                let values: Vec<&str> = reply.headers_named(name).collect();
+                let right = match pattern.as_str() {
+                    "-" => values.is_empty(),
+                    "*" => !values.is_empty(),
+                    pattern => values.iter().any(|value| match pattern.strip_prefix('~') {
                         Some(part) => value.contains(part),
                         None => text_matches(pattern, value),
-                    },
+                    }),
                 };
-                demand(right, format!("header {name} is {value:?}, expected {pattern:?}"));
+                demand(right, format!("header {name} is {values:?}, expected {pattern:?}"));
             }
             Expected::Json(json) => {
                 let json = self.fill(json);

@@ -1,56 +1,18 @@
 //! `Authorization: Basic`: user name and password on every request (RFC 7617).
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use base64::Engine as _;
 
-use super::{Auth, Proof, refused, role_caller};
-use crate::engine::identity;
-use crate::model::fault::{Fault, Outcome};
-use crate::model::limits::PASSWORD_BYTES;
-use crate::store::Weight;
+use super::cache::Print;
+use super::{Auth, Proof, refused, sign_in};
+use crate::model::fault::Outcome;
 
-/// Proves user name and password. `header` is the whole header, `token` what follows the scheme's name.
-pub async fn prove(auth: &Auth, header: &[u8], token: &[u8]) -> Outcome<Arc<Proof>> {
-    let print = auth.cache.print(header);
-    if let Some(proof) = auth.cache.get(&print, auth.engine.clock.now()) {
-        return Ok(proof);
-    }
+/// Proves user name and password. `token` is what follows the scheme's name, `print` stands for the whole header.
+pub async fn prove(auth: &Auth, print: Print, token: &[u8], from: Option<IpAddr>) -> Outcome<Arc<Proof>> {
     let (name, password) = decode(token).ok_or_else(refused)?;
-    if password.len() > PASSWORD_BYTES {
-        return Err(refused());
-    }
-    let engine = auth.engine.clone();
-    let (user, version) = auth
-        .db
-        // A name that nobody has costs a scan, so this never runs on a worker.
-        .read(Weight::Scan, move |session| {
-            // The version first: what changes in between makes the proof old, never young.
-            let version = identity::security_version(session)?;
-            Ok((identity::find_user(&engine, session, &name)?, version))
-        })
-        .await?;
-    let user = user.filter(|user| user.active);
-    let stored = user.as_ref().and_then(|user| user.password_hash.clone());
-    // Several requests with the same new credentials wait here for one another's hash.
-    let cached = || {
-        auth.cache
-            .get(&print, auth.engine.clock.now())
-            .filter(|proof| proof.version == version)
-    };
-    match auth.hasher.verify(password, stored, cached).await? {
-        Err(proof) => Ok(proof),
-        Ok(false) => Err(refused()),
-        Ok(true) => {
-            let user = user.ok_or_else(|| Fault::internal("a password that fits no user"))?;
-            let proof = Arc::new(Proof {
-                caller: role_caller(user.id, user.name, user.tenant, &user.roles),
-                version,
-            });
-            auth.cache.put(print, proof.clone(), auth.engine.clock.now());
-            Ok(proof)
-        }
-    }
+    sign_in::by_password(auth, Some(print), name, password, from).await
 }
 
 /// Name and password; both UTF-8, or both Latin-1 as older clients send them. `DOMAIN\user` stays whole.

@@ -56,7 +56,8 @@ impl Cache {
         {
             entries.remove(&any);
         }
-        entries.insert(print, (now + CREDENTIAL_CACHE_SECONDS as i64 * SECOND, proof));
+        let until = proof.until.min(now + CREDENTIAL_CACHE_SECONDS as i64 * SECOND);
+        entries.insert(print, (until, proof));
     }
 
     /// Forgets a proof that does not hold any more.
@@ -86,7 +87,11 @@ mod tests {
             operator: false,
             member: true,
         };
-        Arc::new(Proof { caller, version: 1 })
+        Arc::new(Proof {
+            caller,
+            version: 1,
+            until: i64::MAX,
+        })
     }
 
     #[test]

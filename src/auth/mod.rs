@@ -6,12 +6,17 @@
 
 pub mod basic;
 pub mod cache;
+pub mod issuer;
 pub mod password;
+pub mod sign_in;
+pub mod tokens;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::engine::{Engine, identity};
 use crate::model::caller::{Caller, Guid, Tenants, role};
+use crate::model::clock::Ticks;
 use crate::model::edm::{Edm, Value};
 use crate::model::fault::{self, Fault, Outcome};
 use crate::model::limits::CREDENTIAL_BYTES;
@@ -31,14 +36,31 @@ pub struct Scheme {
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     Basic,
+    Bearer,
 }
 
 /// What is enabled, in the order of the challenges.
-pub const SCHEMES: &[Scheme] = &[Scheme {
-    name: "Basic",
-    challenge: "Basic realm=\"Odonata\"",
-    kind: Kind::Basic,
-}];
+pub const SCHEMES: &[Scheme] = &[
+    Scheme {
+        name: "Bearer",
+        challenge: "Bearer realm=\"Odonata\"",
+        kind: Kind::Bearer,
+    },
+    Scheme {
+        name: "Basic",
+        challenge: "Basic realm=\"Odonata\"",
+        kind: Kind::Basic,
+    },
+];
+
+/// How callers prove who they are: the settings.
+#[derive(Debug, Clone, Default)]
+pub struct Config {
+    /// The tokens that this server gives out.
+    pub tokens: tokens::Config,
+    /// Whose access tokens are taken beside them.
+    pub issuers: Vec<issuer::Issuer>,
+}
 
 /// A user who has proved to be that user, acting in the own tenant.
 #[derive(Debug)]
@@ -47,18 +69,55 @@ pub struct Proof {
     pub caller: Caller,
     /// The database's security version when it was proved.
     pub version: i64,
+    /// When it has to be made again at the latest.
+    pub until: Ticks,
 }
 
 /// What a request says about who is calling: a field for each place where credentials may stand.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Presented<'a> {
-    /// `Authorization`.
+    /// `Authorization`. Where it stands, nothing else is looked at.
     pub authorization: Option<&'a [u8]>,
+    /// The token header.
+    pub token_header: Option<&'a [u8]>,
+    /// The query option `token`, where the settings let it count.
+    pub query: Option<&'a [u8]>,
+    /// The cookie `token`.
+    pub cookie: Option<&'a [u8]>,
+    /// The peer's address, to count attempts by.
+    pub from: Option<IpAddr>,
+}
+
+impl<'a> Presented<'a> {
+    /// Whether there are no credentials, be they right or wrong.
+    pub fn is_nothing(&self) -> bool {
+        self.credentials().is_none()
+    }
+
+    /// The credentials that count: the scheme, what follows it, and the whole text.
+    fn credentials(&self) -> Option<(&'a [u8], &'a [u8], &'a [u8])> {
+        if let Some(header) = self.authorization {
+            let end = header.iter().position(|byte| *byte == b' ').unwrap_or(header.len());
+            let (scheme, rest) = header.split_at(end);
+            return Some((scheme, rest, header));
+        }
+        let token = self.token_header.or(self.query).or(self.cookie)?;
+        Some((b"Bearer", token, token))
+    }
+}
+
+/// What signing in has to tell the client beside the answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct News {
+    /// The server's own proof for the client (Negotiate), in Base64.
+    pub negotiate: Option<String>,
 }
 
 /// Knows who is calling.
 #[derive(Debug)]
 pub struct Auth {
+    /// The settings.
+    pub config: Config,
     engine: Arc<Engine>,
     db: Db,
     cache: cache::Cache,
@@ -67,8 +126,9 @@ pub struct Auth {
 
 impl Auth {
     /// Over the users of a database.
-    pub fn new(engine: Arc<Engine>, db: Db) -> Outcome<Auth> {
+    pub fn new(config: Config, engine: Arc<Engine>, db: Db) -> Outcome<Auth> {
         Ok(Auth {
+            config,
             engine,
             db,
             cache: cache::Cache::new()?,
@@ -85,29 +145,32 @@ impl Auth {
     ///
     /// # Errors
     /// 401 without credentials, and with such that are not right.
-    pub async fn prove(&self, presented: Presented<'_>) -> Outcome<Arc<Proof>> {
-        let Some(header) = presented.authorization else {
+    pub async fn prove(&self, presented: Presented<'_>) -> Outcome<(Arc<Proof>, Option<News>)> {
+        let Some((name, token, whole)) = presented.credentials() else {
             return Err(Fault::new(&fault::UNAUTHENTICATED, "This needs credentials."));
         };
-        if header.len() > CREDENTIAL_BYTES {
+        if whole.len() > CREDENTIAL_BYTES {
             return Err(Fault::new(
                 &fault::TOO_LARGE,
-                format!("`Authorization` has at most {CREDENTIAL_BYTES} bytes."),
+                format!("Credentials have at most {CREDENTIAL_BYTES} bytes."),
             ));
         }
-        let end = header.iter().position(|byte| *byte == b' ').unwrap_or(header.len());
-        let (name, token) = header.split_at(end);
+        let print = self.cache.print(whole);
+        if let Some(proof) = self.cache.get(&print, self.engine.clock.now()) {
+            return Ok((proof, None));
+        }
         let scheme = SCHEMES.iter().find(|scheme| name.eq_ignore_ascii_case(scheme.name.as_bytes()));
         match scheme.map(|scheme| scheme.kind) {
-            Some(Kind::Basic) => basic::prove(self, header, token).await,
+            Some(Kind::Basic) => Ok((basic::prove(self, print, token, presented.from).await?, None)),
+            Some(Kind::Bearer) => Err(refused()),
             None => Err(refused()),
         }
     }
 
     /// Forgets what was proved by these credentials, after [`caller`](Auth::caller) said that it does not hold any more.
     pub fn forget(&self, presented: Presented<'_>) {
-        if let Some(header) = presented.authorization {
-            self.cache.remove(&self.cache.print(header));
+        if let Some((_, _, whole)) = presented.credentials() {
+            self.cache.remove(&self.cache.print(whole));
         }
     }
 }

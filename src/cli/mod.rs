@@ -20,7 +20,7 @@ use crate::model::clock::Clock;
 use crate::model::fault::{Fault, Outcome};
 use crate::model::schema::Schema;
 use crate::plugin;
-use crate::settings::{SETTINGS, Settings};
+use crate::settings::{self, Settings};
 use crate::store::Db;
 
 /// The settings file, when `--config` names no other.
@@ -79,18 +79,21 @@ pub fn run() -> ExitCode {
 
 /// The commands, and an option for each setting that has one.
 fn command() -> clap::Command {
-    let options = SETTINGS.iter().filter(|row| !row.option.is_empty());
-    let options = options.map(|row| Arg::new(row.key).long(row.option).value_name(row.value).help(row.text()));
-    let others: Vec<String> = SETTINGS
-        .iter()
-        .filter(|row| row.option.is_empty())
-        .map(|row| format!("  {}  {}", row.variable(), row.help))
-        .collect();
+    let option = |row: &'static settings::Setting| Some(Arg::new(row.key).long(row.option()?).value_name(row.value).help(row.text()));
+    let options = settings::all().filter_map(option);
+    let others = |from: settings::From| -> String {
+        let rows = settings::all().filter(|row| row.from == from);
+        rows.map(|row| format!("  {:28} {}\n", row.key, row.text())).collect()
+    };
     let file = format!("File with settings [default: {SETTINGS_FILE}, if it is there] [env: ODONATA_CONFIG]");
     let file = Arg::new("config").long("config").value_name("FILE").help(file);
     Line::command()
         .args(options.chain([file]).map(|option| option.global(true).help_heading("Settings")))
-        .after_long_help(format!("Only from the environment:\n{}", others.join("\n")))
+        .after_long_help(format!(
+            "Only in {SETTINGS_FILE} (`a.b` is b in section [a]) or the environment:\n{}\nOnly in the environment:\n{}",
+            others(settings::From::FileOrEnvironment),
+            others(settings::From::Environment)
+        ))
 }
 
 fn settings(matches: &ArgMatches) -> Result<Settings, String> {
@@ -103,14 +106,7 @@ fn settings(matches: &ArgMatches) -> Result<Settings, String> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => None,
         Err(error) => return Err(format!("{path}: {error}")),
     };
-    let line = |key: &str| {
-        SETTINGS
-            .iter()
-            .any(|row| row.key == key && !row.option.is_empty())
-            .then(|| given(key))
-            .flatten()
-    };
-    Settings::gather(text.as_deref().map(|text| (path, text)), environment, line)
+    Settings::gather(text.as_deref().map(|text| (path, text)), environment, given)
 }
 
 /// The log goes to standard error; standard output is for what commands have to say.
@@ -218,11 +214,12 @@ mod tests {
         fn look(mut command: clap::Command) {
             let help = command.render_long_help().to_string();
             assert!(command.get_about().is_some(), "{}", command.get_name());
-            for row in SETTINGS.iter().filter(|row| !row.option.is_empty()) {
-                assert!(
-                    help.contains(&format!("--{}", row.option)) && help.contains(&row.variable()),
-                    "{help}"
-                );
+            for row in settings::all() {
+                let shown = match row.option() {
+                    Some(option) => help.contains(&format!("--{option}")) && help.contains(&row.variable()),
+                    None => command.get_name() != "odonata" || help.contains(&row.variable()),
+                };
+                assert!(shown, "{}: {help}", row.key);
             }
             for argument in command.get_arguments() {
                 assert!(argument.get_help().is_some(), "{} {}", command.get_name(), argument.get_id());

@@ -20,6 +20,7 @@ pub fn run(settings: &Settings) -> Result<(), String> {
         preferences: settings.preferences,
         ignore_unknown: settings.ignore_unknown,
         jsonp: settings.jsonp,
+        auth: settings.auth.clone(),
     };
     http::serve(config, house.engine.clone(), house.db.clone(), |address| {
         say(&format!("listening on http://{address}"))

@@ -3,6 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::Engine;
+use super::external::External;
 use super::load::server;
 use super::row::Entity;
 use crate::model::caller::{Guid, SYSTEM_TENANT, Scope, role};
@@ -102,17 +103,23 @@ pub fn find_user(engine: &Engine, session: &mut Session<'_>, name: &str) -> Outc
         left: Box::new(left),
         right,
     };
-    let exact = users(engine, session, Some(&equal(property.clone(), literal(name.to_owned()))))?;
+    let exact = users_where(
+        engine,
+        session,
+        Some(&equal(property.clone(), literal(name.to_owned()))),
+        Vec::new(),
+    )?;
     if let Some(user) = exact.into_iter().next() {
         return Ok(Some(user));
     }
     let Some(lower) = function::overloads("tolower").next() else {
         return Ok(None);
     };
-    let folded = users(
+    let folded = users_where(
         engine,
         session,
         Some(&equal(Expr::Call(lower, vec![property]), literal(name.to_lowercase()))),
+        Vec::new(),
     )?;
     let mut folded = folded.into_iter();
     Ok(folded.next().filter(|_| folded.next().is_none()))
@@ -120,12 +127,18 @@ pub fn find_user(engine: &Engine, session: &mut Session<'_>, name: &str) -> Outc
 
 /// All users, by name.
 pub fn list_users(engine: &Engine, session: &mut Session<'_>) -> Outcome<Vec<User>> {
-    users(engine, session, None)
+    users_where(engine, session, None, Vec::new())
 }
 
-fn users(engine: &Engine, session: &mut Session<'_>, filter: Option<&Expr>) -> Outcome<Vec<User>> {
+/// The users for whom something holds.
+pub(super) fn users_where(
+    engine: &Engine,
+    session: &mut Session<'_>,
+    filter: Option<&Expr>,
+    restrictions: Vec<Restriction>,
+) -> Outcome<Vec<User>> {
     let ty = engine.core_type("Users")?;
-    let rows = engine.columns(session, ty, &["Id", "Name", "Tid", "Active", "Password"], filter, Vec::new())?;
+    let rows = engine.columns(session, ty, &["Id", "Name", "Tid", "Active", "Password"], filter, restrictions)?;
     let mut users = Vec::with_capacity(rows.len());
     for row in rows {
         let [Value::Integer(id), Value::Text(name), Value::Bytes(tenant), active, password] = row.as_slice() else {
@@ -266,11 +279,36 @@ pub fn add_user(
     roles: &[&str],
     password_hash: Option<&str>,
 ) -> Outcome<i64> {
+    let mut columns = vec![("Name", text(name)), ("ExternalId", text(name)), ("ExternalType", text("Internal"))];
+    columns.extend(password_hash.map(|hash| ("Password", text(hash))));
+    insert_user(engine, session, name, tenant, roles, columns)
+}
+
+/// Makes the user that somebody else knows.
+///
+/// # Errors
+/// Those of [`add_user`].
+pub(super) fn add_external(engine: &Engine, session: &mut Session<'_>, external: &External, roles: &[&str]) -> Outcome<i64> {
+    let columns = vec![
+        ("Name", text(&external.name)),
+        ("ExternalId", text(&external.id)),
+        ("ExternalType", text(&external.source)),
+        ("Mail", text(&external.mail)),
+    ];
+    insert_user(engine, session, &external.name, external.tenant, roles, columns)
+}
+
+fn insert_user(
+    engine: &Engine,
+    session: &mut Session<'_>,
+    name: &str,
+    tenant: Guid,
+    roles: &[&str],
+    columns: Vec<(&str, Value)>,
+) -> Outcome<i64> {
     if find_user(engine, session, name)?.is_some() {
         return Err(Fault::new(&fault::CONFLICT, format!("There is a user {name} already.")).of("Name"));
     }
-    let mut columns = vec![("Name", text(name)), ("ExternalId", text(name)), ("ExternalType", text("Internal"))];
-    columns.extend(password_hash.map(|hash| ("Password", text(hash))));
     let user = engine.add_built_in(session, "Users", tenant, columns)?;
     for role in roles {
         let id = find_role(engine, session, tenant, role)?

@@ -6,6 +6,7 @@
 pub mod bootstrap;
 mod deep;
 mod expand;
+pub mod external;
 pub mod identity;
 mod layout;
 mod links;

@@ -5,9 +5,8 @@ use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use actix_web::http::header;
 use actix_web::web::{Bytes, Data, Payload, route};
-use actix_web::{App as ActixApp, HttpRequest, HttpResponse, HttpServer};
+use actix_web::{App as ActixApp, HttpMessage, HttpRequest, HttpResponse, HttpServer};
 
 use super::conditions::Method;
 use super::cors::{METHODS, Origins};
@@ -18,9 +17,9 @@ use super::media;
 use super::origin::{Network, split_url};
 use super::reply::{self, Answer};
 use super::request;
-use super::visitor::Visitor;
+use super::visitor::{self, Visitor};
 use super::{document, entity};
-use crate::auth::Auth;
+use crate::auth::{self, Auth};
 use crate::engine::Engine;
 use crate::model::fault::{Fault, Outcome};
 use crate::model::limits::SHUTDOWN_SECONDS;
@@ -63,6 +62,8 @@ pub struct Config {
     pub ignore_unknown: bool,
     /// Who may ask for scripts.
     pub jsonp: Jsonp,
+    /// How callers prove who they are.
+    pub auth: auth::Config,
 }
 
 /// What all requests share.
@@ -158,7 +159,7 @@ pub fn serve(config: Config, engine: Arc<Engine>, db: Db, ready: impl FnOnce(Soc
 }
 
 async fn run(config: Config, engine: Arc<Engine>, db: Db, ready: impl FnOnce(SocketAddr)) -> Result<(), String> {
-    let auth = Auth::new(engine.clone(), db.clone()).map_err(|fault| fault.to_string())?;
+    let auth = Auth::new(config.auth.clone(), engine.clone(), db.clone()).map_err(|fault| fault.to_string())?;
     let endpoints = 0..engine.schema.endpoints.len();
     let metadata = endpoints.map(|endpoint| Metadata::of(&engine.schema, endpoint)).collect();
     let metrics = Metrics::new().map_err(|fault| fault.to_string())?;
@@ -234,7 +235,10 @@ async fn answer(request: HttpRequest, payload: Payload, app: Data<App>) -> HttpR
         Some(callback) => callback.wrap(response),
         None => response,
     };
-    let response = app.finish.apply(&request, response).await;
+    let mut response = app.finish.apply(&request, response).await;
+    if let Some(news) = request.extensions_mut().remove::<auth::News>() {
+        visitor::announce(&news, response.headers_mut());
+    }
     running.answered(Method::label(request.method().as_str()), response.status().as_u16(), label);
     response
 }
@@ -274,8 +278,7 @@ async fn lead(app: &Data<App>, request: &HttpRequest, payload: Payload, place: P
 
 /// Whether a request has no credentials, be they right or wrong.
 fn is_anonymous(app: &App, request: &HttpRequest) -> bool {
-    let headers = request.headers();
-    !headers.contains_key(header::AUTHORIZATION) && !headers.contains_key(app.config.token_header.as_str())
+    visitor::presented(app, request).is_nothing()
 }
 
 /// OPTIONS of somebody unknown: the same for every path, so that it says nothing about what there is. Who has credentials is

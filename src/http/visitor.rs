@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use actix_web::HttpRequest;
-use actix_web::http::header;
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::{HttpMessage, HttpRequest};
 
 use super::app::App;
-use crate::auth::{self, Presented, Proof};
+use crate::auth::{self, News, Presented, Proof};
 use crate::model::caller::Caller;
 use crate::model::fault::{self, Fault, Outcome};
 use crate::store::{Session, Weight};
@@ -42,10 +42,11 @@ impl<'a> Visitor<'a> {
     /// 401.
     pub async fn enter(app: &'a App, request: &'a HttpRequest) -> Outcome<Visitor<'a>> {
         let headers = request.headers();
-        let presented = Presented {
-            authorization: headers.get(header::AUTHORIZATION).map(|value| value.as_bytes()),
-        };
-        let proof = app.auth.prove(presented).await?;
+        let presented = presented(app, request);
+        let (proof, news) = app.auth.prove(presented).await?;
+        if let Some(news) = news {
+            request.extensions_mut().insert(news);
+        }
         let tenant = app.config.tenant_headers.iter().find_map(|name| headers.get(name.as_str()));
         // What is not text is not a Guid either, and is refused as such.
         let tenant = tenant.map(|value| value.to_str().unwrap_or("?").to_owned());
@@ -102,7 +103,7 @@ impl<'a> Visitor<'a> {
                 Attempt::Stale(unused) => job = unused,
             }
             self.app.auth.forget(self.presented);
-            self.proof = self.app.auth.prove(self.presented).await?;
+            self.proof = self.app.auth.prove(self.presented).await?.0;
         }
         Err(Fault::new(&fault::BUSY, "Users and roles are changing all the time."))
     }
@@ -115,5 +116,29 @@ impl<'a> Visitor<'a> {
     /// Says `fault`, but only to a caller whose proof still holds.
     pub async fn refuse<T: Send + 'static>(self, fault: Fault) -> Outcome<T> {
         self.run(Work::Read(Weight::Key), |_, _| Err(fault)).await
+    }
+}
+
+/// What a request says about who is calling.
+pub fn presented<'a>(app: &App, request: &'a HttpRequest) -> Presented<'a> {
+    let headers = request.headers();
+    Presented {
+        authorization: headers.get(header::AUTHORIZATION).map(|value| value.as_bytes()),
+        token_header: headers.get(app.config.token_header.as_str()).map(|value| value.as_bytes()),
+        query: None,
+        cookie: None,
+        from: request.peer_addr().map(|peer| peer.ip()),
+    }
+}
+
+/// Puts what signing in has to say into an answer, whatever the answer is.
+pub fn announce(news: &News, headers: &mut HeaderMap) {
+    let mut put = |name: HeaderName, text: &str| {
+        if let Ok(value) = HeaderValue::from_str(text) {
+            headers.insert(name, value);
+        }
+    };
+    if let Some(reply) = &news.negotiate {
+        put(header::WWW_AUTHENTICATE, &format!("Negotiate {reply}"));
     }
 }
