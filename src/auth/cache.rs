@@ -74,22 +74,14 @@ impl Cache {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::caller::{Caller, SYSTEM_TENANT, Tenants};
+    use crate::model::caller::Caller;
 
     fn proof() -> Arc<Proof> {
-        let tenants = Tenants::One(SYSTEM_TENANT);
-        let caller = Caller {
-            user: 1,
-            name: "a".into(),
-            tenant: SYSTEM_TENANT,
-            tenants,
-            administrator: false,
-            operator: false,
-            member: true,
-        };
+        let caller = Caller::nobody();
         Arc::new(Proof {
             caller,
             version: 1,
+            scope: None,
             until: i64::MAX,
         })
     }

@@ -14,8 +14,8 @@ pub mod tokens;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::engine::{Engine, identity};
-use crate::model::caller::{Caller, Guid, Tenants, role};
+use crate::engine::Engine;
+use crate::model::caller::{Caller, Guid, Tenants};
 use crate::model::clock::Ticks;
 use crate::model::edm::{Edm, Value};
 use crate::model::fault::{self, Fault, Outcome};
@@ -69,6 +69,8 @@ pub struct Proof {
     pub caller: Caller,
     /// The database's security version when it was proved.
     pub version: i64,
+    /// The only permissions that count, where the credentials are limited to some.
+    pub scope: Option<Vec<String>>,
     /// When it has to be made again at the latest.
     pub until: Ticks,
 }
@@ -190,37 +192,20 @@ pub fn caller(engine: &Engine, session: &mut Session<'_>, proof: &Proof, tenant:
     let Some(tenant) = guid(tenant) else {
         return Err(Fault::new(&fault::BAD_REQUEST, "The tenant header is not a Guid."));
     };
-    let mut caller = proof.caller.clone();
-    if tenant == caller.tenant {
-        return Ok(Some(caller));
+    if tenant == proof.caller.tenant {
+        return Ok(Some(proof.caller.clone()));
     }
-    if !caller.operator {
-        return Err(foreign());
+    if tenant == [0; 16] && proof.caller.rights.operator {
+        return Ok(Some(Caller {
+            tenants: Tenants::All,
+            ..proof.caller.clone()
+        }));
     }
-    if tenant == [0; 16] {
-        caller.tenants = Tenants::All;
-    } else if identity::tenant_exists(engine, session, tenant)? {
-        caller.tenant = tenant;
-        caller.tenants = Tenants::One(tenant);
-    } else {
-        return Err(foreign());
-    }
-    Ok(Some(caller))
-}
-
-/// The one place where roles become rights.
-fn role_caller(user: i64, name: String, tenant: Guid, roles: &[String]) -> Caller {
-    let has = |role: &str| roles.iter().any(|held| held == role);
-    let operator = has(role::UBER_ADMIN);
-    Caller {
-        user,
-        name,
-        tenant,
-        tenants: Tenants::One(tenant),
-        administrator: operator || has(role::CLOUD_ADMIN),
-        operator,
-        member: operator || has(role::CLOUD_ADMIN) || has(role::CLOUD_USER),
-    }
+    let caller = match &proof.scope {
+        Some(scope) => engine.caller(session, proof.caller.user, Some(tenant), Some(scope))?,
+        None => engine.caller_in(session, proof.caller.user, tenant, proof.version)?,
+    };
+    caller.map(Some).ok_or_else(foreign)
 }
 
 /// A Guid from its text.
@@ -239,30 +224,4 @@ fn refused() -> Fault {
 /// The same for tenants of others and such that are not there.
 fn foreign() -> Fault {
     Fault::new(&fault::FORBIDDEN, "The tenant is not one of yours.")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::caller::SYSTEM_TENANT;
-
-    #[test]
-    fn roles_become_rights() {
-        for (roles, administrator, operator, member) in [
-            (&["UberAdmin"][..], true, true, true),
-            (&["CloudAdmin"], true, false, true),
-            (&["CloudUser"], false, false, true),
-            (&["cloudadmin", "Other"], false, false, false),
-            (&[], false, false, false),
-        ] {
-            let roles: Vec<String> = roles.iter().map(|role| (*role).to_owned()).collect();
-            let caller = role_caller(7, "x".into(), SYSTEM_TENANT, &roles);
-            assert_eq!(
-                (caller.administrator, caller.operator, caller.member),
-                (administrator, operator, member),
-                "{roles:?}"
-            );
-            assert_eq!(caller.tenants, Tenants::One(SYSTEM_TENANT), "{roles:?}");
-        }
-    }
 }

@@ -5,8 +5,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::cache::Print;
-use super::{Auth, Proof, refused, role_caller};
+use super::{Auth, Proof, refused};
 use crate::engine::identity;
+use crate::model::caller::Caller;
 use crate::model::clock::SECOND;
 use crate::model::fault::{Fault, Outcome};
 use crate::model::limits::{CREDENTIAL_CACHE_SECONDS, PASSWORD_BYTES};
@@ -43,9 +44,11 @@ pub async fn by_password(auth: &Auth, print: Option<Print>, name: String, passwo
         Ok(false) => Err(refused()),
         Ok(true) => {
             let user = user.ok_or_else(|| Fault::internal("a password that fits no user"))?;
+            let caller = caller_of(auth, user.id).await?.ok_or_else(refused)?;
             let proof = Arc::new(Proof {
-                caller: role_caller(user.id, user.name, user.tenant, &user.roles),
+                caller,
                 version,
+                scope: None,
                 until: auth.engine.clock.now() + CREDENTIAL_CACHE_SECONDS as i64 * SECOND,
             });
             if let Some(print) = print {
@@ -54,4 +57,12 @@ pub async fn by_password(auth: &Auth, print: Option<Print>, name: String, passwo
             Ok(proof)
         }
     }
+}
+
+/// A user as caller in the own tenant; none for one that is not active.
+async fn caller_of(auth: &Auth, user: i64) -> Outcome<Option<Caller>> {
+    let engine = auth.engine.clone();
+    auth.db
+        .read(Weight::Scan, move |session| engine.caller(session, user, None, None))
+        .await
 }

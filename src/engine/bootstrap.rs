@@ -1,7 +1,7 @@
-//! What a fresh database needs: the root tenant, its roles, the SYSTEM user and the first administrator.
+//! What a fresh database needs: the catalogue of permissions, the root tenant, its roles, the SYSTEM user and the first administrator.
 
 use super::Engine;
-use super::identity::{add_role, add_tenant, add_user, list_users};
+use super::identity::{add_role, add_tenant, add_user, complete_catalogue, list_users};
 use crate::model::caller::{SYSTEM_TENANT, SYSTEM_USER, role};
 use crate::model::edm::Value;
 use crate::model::fault::Outcome;
@@ -10,9 +10,10 @@ use crate::store::{Insert, Session};
 /// Name of the first administrator.
 pub const ADMINISTRATOR: &str = "admin";
 
-/// Makes them when there is no user yet; whether it did. The administrator's password hash is asked for only then.
+/// Completes the catalogue, and makes the rest when there is no user yet; whether it did. The administrator's password hash is asked for only then.
 pub fn first_start(engine: &Engine, session: &mut Session<'_>, password_hash: impl FnOnce() -> Outcome<String>) -> Outcome<bool> {
     session.alone()?;
+    complete_catalogue(engine, session)?;
     if !list_users(engine, session)?.is_empty() {
         return Ok(false);
     }

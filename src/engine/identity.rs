@@ -1,18 +1,19 @@
 //! Users, their roles and their tenants, as signing in needs them: read from the built-in sets like any other entity.
 
+use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::Engine;
 use super::external::External;
-use super::load::server;
 use super::row::Entity;
-use crate::model::caller::{Guid, SYSTEM_TENANT, Scope, role};
+use crate::model::caller::{Caller, Guid, SYSTEM_TENANT, Scope, role};
 use crate::model::clock::{SECOND, Ticks};
 use crate::model::edm::{Cell, Edm, Value};
 use crate::model::expr::{Expr, Op, Source};
 use crate::model::fault::{self, Fault, Outcome};
 use crate::model::function;
 use crate::model::query::Order;
+use crate::model::rights::ADMINISTRATOR;
 use crate::model::schema::{Join, TypeId};
 use crate::model::target::Body;
 use crate::store::{Output, Restriction, Select, Session, Update, count_fact, fact};
@@ -244,27 +245,89 @@ fn count_named(engine: &Engine, session: &mut Session<'_>, ty: TypeId, name: &st
 }
 
 fn add_roles(engine: &Engine, session: &mut Session<'_>, tenant: Guid) -> Outcome<()> {
-    for name in BUILT_IN_ROLES {
-        add_role(engine, session, tenant, name)?;
+    for (name, permissions) in BUILT_IN_ROLES {
+        let role = add_role(engine, session, tenant, name)?;
+        grant(engine, session, role, permissions)?;
     }
     Ok(())
 }
 
-/// Roles that every tenant has (`reference/appclusive.md` 4.1).
-const BUILT_IN_ROLES: &[&str] = &[
-    role::CLOUD_ADMIN,
-    role::CLOUD_USER,
-    "CloudGuest",
-    "CreatorOwner",
-    "Everyone",
-    "AppclusiveEveryone",
-    "ParentTenant",
-    "ChildTenants",
+/// `RoleType` of the roles that every tenant has. Clients cannot make such roles, nor give them other names.
+pub const BUILT_IN: &str = "BuiltIn";
+
+/// Roles that every tenant has (`reference/appclusive.md` 4.1), and the permissions that they hold at first.
+const BUILT_IN_ROLES: &[(&str, &[&str])] = &[
+    (role::CLOUD_ADMIN, &[ADMINISTRATOR]),
+    (role::CLOUD_USER, &[EVERYTHING]),
+    ("CloudGuest", &[]),
+    (role::CREATOR_OWNER, &[]),
+    (role::EVERYONE, &[]),
+    ("AppclusiveEveryone", &[]),
+    (role::PARENT_TENANT, &[]),
+    (role::CHILD_TENANTS, &[]),
 ];
+
+/// Every verb and operation of every set; to write one that decides what callers may do, a permission has to name it.
+const EVERYTHING: &str = "*:*Can*";
+
+/// Patterns that the catalogue has beside a name for each set and verb.
+const PATTERNS: &[&str] = &[
+    ADMINISTRATOR,
+    EVERYTHING,
+    "*:*CanCreate",
+    "*:*CanRead",
+    "*:*CanUpdate",
+    "*:*CanDelete",
+];
+
+/// Makes the permissions that are missing: in the root tenant, for all to grant, one for each set and verb and each operation.
+pub fn complete_catalogue(engine: &Engine, session: &mut Session<'_>) -> Outcome<()> {
+    let own = Restriction::Columns(vec!["Tid".to_owned()], vec![Value::Bytes(SYSTEM_TENANT.to_vec())]);
+    let known = engine.columns(session, engine.core_type("Permissions")?, &["Name"], None, vec![own])?;
+    let mut known: HashSet<String> = known
+        .into_iter()
+        .flatten()
+        .filter_map(|name| match name {
+            Value::Text(name) => Some(name),
+            _ => None,
+        })
+        .collect();
+    let names = engine.targets.list.iter().map(|target| target.name.as_str());
+    for name in PATTERNS.iter().copied().chain(names) {
+        if known.insert(name.to_owned()) {
+            engine.add_built_in(session, "Permissions", SYSTEM_TENANT, vec![("Name", text(name))])?;
+        }
+    }
+    Ok(())
+}
+
+/// Gives a role permissions of the catalogue.
+fn grant(engine: &Engine, session: &mut Session<'_>, role: i64, names: &[&str]) -> Outcome<()> {
+    let (_, table, near, far) = engine.role_link("Permissions")?;
+    for name in names {
+        let columns = ["Name", "Tid"].map(str::to_owned).to_vec();
+        let of = Restriction::Columns(columns, vec![text(name), Value::Bytes(SYSTEM_TENANT.to_vec())]);
+        let found = engine.columns(session, engine.core_type("Permissions")?, &["Id"], None, vec![of])?;
+        let id = found.into_iter().flatten().next();
+        let id = id.ok_or_else(|| Fault::internal(format!("the catalogue has no {name}")))?;
+        engine.insert_pair(session, table, (&near, &[Value::Integer(role)]), (&far, &[id]))?;
+    }
+    Ok(())
+}
 
 /// Makes a built-in role of a tenant.
 pub fn add_role(engine: &Engine, session: &mut Session<'_>, tenant: Guid, name: &str) -> Outcome<i64> {
-    engine.add_built_in(session, "Roles", tenant, vec![("Name", text(name)), ("RoleType", text("BuiltIn"))])
+    engine.add_built_in(session, "Roles", tenant, vec![("Name", text(name)), ("RoleType", text(BUILT_IN))])
+}
+
+/// The tenant directly above one; none above the root.
+pub(super) fn parent_of(engine: &Engine, session: &mut Session<'_>, tenant: Guid) -> Outcome<Option<Guid>> {
+    let key = Restriction::Key(vec![Value::Bytes(tenant.to_vec())]);
+    let rows = engine.columns(session, engine.core_type("Tenants")?, &["ParentId"], None, vec![key])?;
+    Ok(match rows.first().map(Vec::as_slice) {
+        Some([Value::Bytes(parent)]) => Guid::try_from(parent.as_slice()).ok().filter(|parent| *parent != tenant),
+        _ => None,
+    })
 }
 
 /// Makes a user with roles of its tenant.
@@ -415,7 +478,7 @@ impl Engine {
         for (name, value) in columns {
             values.push((index(name)?, value));
         }
-        let mut caller = server();
+        let mut caller = Caller::server();
         caller.tenant = tenant;
         let mut new: Entity = self.new_entity(&caller, Body::new(ty, values.clone()))?;
         // What a client may not say, such as a number or a creator, the server may.
@@ -431,12 +494,7 @@ impl Engine {
 
     /// Puts a user into a role.
     pub(super) fn link_role(&self, session: &mut Session<'_>, role: i64, user: i64) -> Outcome<()> {
-        let ty = self.core_type("Roles")?;
-        let roles = &self.schema.types[ty];
-        let Some(Join::Link { table, near, far }) = roles.navigation("Users").and_then(|index| roles.navigations[index].join.as_ref())
-        else {
-            return Err(Fault::internal("Roles.Users is not many-to-many"));
-        };
-        self.insert_pair(session, *table, (near, &[Value::Integer(role)]), (far, &[Value::Integer(user)]))
+        let (_, table, near, far) = self.role_link("Users")?;
+        self.insert_pair(session, table, (&near, &[Value::Integer(role)]), (&far, &[Value::Integer(user)]))
     }
 }

@@ -1,7 +1,7 @@
 //! Loading rows: as given, keys included, many in one transaction.
 
 use super::Engine;
-use crate::model::caller::{Caller, SYSTEM_TENANT, SYSTEM_USER, Tenants};
+use crate::model::caller::Caller;
 use crate::model::edm::Value;
 use crate::model::fault::{Fault, Outcome};
 use crate::model::schema::{Join, SetId};
@@ -14,7 +14,7 @@ impl Engine {
     pub fn load(&self, session: &mut Session<'_>, set: SetId, rows: Vec<Body>) -> Outcome<()> {
         session.defer_references()?;
         let ty = self.schema.sets[set].entity_type;
-        let caller = server();
+        let caller = Caller::server();
         for body in rows {
             let numbers: Vec<(usize, Value)> = body
                 .values
@@ -49,18 +49,5 @@ impl Engine {
             self.insert_pair(session, *table, (near, own), (far, other))?;
         }
         Ok(())
-    }
-}
-
-/// The server itself, as the creator of rows.
-pub(super) fn server() -> Caller {
-    Caller {
-        user: SYSTEM_USER,
-        name: "SYSTEM".to_owned(),
-        tenant: SYSTEM_TENANT,
-        tenants: Tenants::All,
-        administrator: true,
-        operator: true,
-        member: true,
     }
 }

@@ -18,6 +18,7 @@ mod permission;
 pub mod property;
 mod read;
 mod resolve;
+pub mod rights;
 mod row;
 mod write;
 
@@ -26,7 +27,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use crate::model::clock::Clock;
-use crate::model::schema::{Join, Schema, TypeId};
+use crate::model::rights::Targets;
+use crate::model::schema::{Join, Schema, SetId, TypeId};
 pub use permission::Verb;
 pub use read::Read;
 
@@ -39,6 +41,12 @@ pub struct Engine {
     pub clock: Clock,
     /// Entities on a page where the set does not say.
     pub page_size: usize,
+    /// What permissions may allow.
+    pub targets: Targets,
+    /// Rights that were made a short while ago.
+    remembered: rights::Remembered,
+    /// For each root type, the first set that holds it.
+    home_sets: HashMap<TypeId, SetId>,
     /// For each root type, who refers to it without the database enforcing it.
     unenforced: HashMap<TypeId, Vec<Incoming>>,
     /// The security version, as last seen.
@@ -58,7 +66,12 @@ impl Engine {
     /// An engine for a schema.
     pub fn new(schema: Arc<Schema>, clock: Clock, page_size: usize) -> Engine {
         let unenforced = unenforced(&schema);
+        let sets = schema.sets.iter().enumerate().rev();
+        let home_sets = sets.map(|(id, set)| (schema.types[set.entity_type].root, id)).collect();
         Engine {
+            targets: Targets::of(&schema),
+            remembered: rights::Remembered::default(),
+            home_sets,
             schema,
             clock,
             page_size,

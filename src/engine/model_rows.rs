@@ -3,7 +3,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::Engine;
-use super::load::server;
+use crate::model::caller::Caller;
 use crate::model::edm::Value;
 use crate::model::fault::{Fault, Outcome};
 use crate::model::schema::{EntityType, Navigation, Property, Schema, TypeId};
@@ -76,7 +76,7 @@ fn insert(engine: &Engine, session: &mut Session<'_>, ty: TypeId, facts: Facts) 
             .ok_or_else(|| Fault::internal(format!("Model has no property {name}")))?;
         values.push((index, value));
     }
-    let mut new = engine.new_entity(&server(), Body::new(ty, values))?;
+    let mut new = engine.new_entity(&Caller::server(), Body::new(ty, values))?;
     engine.insert(session, &mut new, &[])
 }
 

@@ -22,6 +22,8 @@ use crate::store::Session;
 pub struct Invocation<'a> {
     /// Index of the endpoint.
     pub endpoint: usize,
+    /// Index of the operation there.
+    pub index: usize,
     /// Which operation.
     pub operation: &'a Operation,
     /// What it is bound to.
@@ -61,8 +63,10 @@ pub enum Who {
     Anybody,
     /// Who can sign in.
     User,
-    /// Who may read (or, if it writes, update) what it is bound to.
-    Member,
+    /// Who may read what it is bound to.
+    Reader,
+    /// Who holds its permission, `<Set>Can<Operation>`.
+    Permitted,
 }
 
 /// What a handler must be bound to.
@@ -112,7 +116,7 @@ const fn open(name: &'static str, arguments: usize, run: Run) -> Handler {
 /// One about a tenant.
 const fn of_tenant(name: &'static str, run: Run) -> Handler {
     Handler {
-        who: Who::Member,
+        who: Who::Reader,
         any_tenant: true,
         binds: Binds::One("Tenants"),
         ..open(name, 0, run)
@@ -122,7 +126,7 @@ const fn of_tenant(name: &'static str, run: Run) -> Handler {
 /// Every handler.
 pub const HANDLERS: &[Handler] = &[
     Handler {
-        who: Who::Member,
+        who: Who::Reader,
         binds: Binds::OwnCollection,
         ..open("Template", 0, built_in::template)
     },
@@ -179,7 +183,8 @@ impl Engine {
     /// `NOT_IMPLEMENTED`, `FORBIDDEN`, `NOT_FOUND` for what it is bound to, `PRECONDITION`, and those of what it does.
     pub fn invoke(&self, session: &mut Session<'_>, caller: &Caller, invocation: &Invocation<'_>) -> Outcome<Given> {
         let operation = invocation.operation;
-        self.may_invoke(caller, operation, invocation.binding.map(|binding| (binding.ty, binding.end_set)))?;
+        let binding = invocation.binding.map(|binding| (binding.ty, binding.end_set));
+        self.may_invoke(caller, (invocation.endpoint, invocation.index), binding)?;
         match &operation.behaviour {
             Behaviour::Set(texts) => self.change(session, caller, invocation, texts),
             Behaviour::Handler(name) => {
@@ -201,7 +206,7 @@ impl Engine {
             let (ty, set) = (place.ty, place.set);
             return Ok(Bound::Entities { ty, set });
         }
-        let scope = match handler.any_tenant && caller.operator {
+        let scope = match handler.any_tenant && caller.rights.operator {
             true => Scope::everything(),
             false => Scope::of(caller),
         };

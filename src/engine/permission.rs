@@ -1,38 +1,29 @@
-//! What a caller may do with a set: a [`Scope`], or 403. Every operation asks here first.
+//! What a caller may do with a set or an operation: a [`Scope`], or 403. Every operation asks here first; the answer is looked up in the
+//! caller's [`Rights`](crate::model::rights::Rights).
 
 use super::Engine;
 use super::operation::Who;
 use crate::model::caller::{Caller, SYSTEM_TENANT, Scope};
+use crate::model::edm::{Edm, Value};
+use crate::model::expr::{Expr, Op};
 use crate::model::fault::{self, Fault, Outcome};
-use crate::model::schema::{Operation, OperationKind, SetId, TypeId};
-
-/// What a caller wants to do with entities.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum Verb {
-    Read,
-    Create,
-    Update,
-    Delete,
-}
+use crate::model::rights::Reach;
+pub use crate::model::rights::Verb;
+use crate::model::schema::{SetId, TypeId};
 
 impl Engine {
-    /// Whether `caller` may invoke an operation that is bound to entities of a type, or to nothing: the one place that decides it.
+    /// Whether `caller` may invoke an operation of an endpoint, bound to entities of a type or to nothing: the one place that decides it.
     /// What the operation then reads and writes in the caller's name is asked for again, where that happens.
     ///
     /// # Errors
     /// `FORBIDDEN`
-    pub fn may_invoke(&self, caller: &Caller, operation: &Operation, binding: Option<(TypeId, Option<SetId>)>) -> Outcome<()> {
-        let handler = super::operation::handler_of(operation);
-        if handler.is_some_and(|handler| handler.who != Who::Member) {
-            return Ok(());
-        }
-        let writes = handler.map_or(operation.kind() == OperationKind::Action, |handler| handler.writes);
-        let verb = if writes { Verb::Update } else { Verb::Read };
-        match binding {
-            Some((ty, set)) => self.scope(caller, ty, set, verb).map(drop),
-            None if caller.member || caller.administrator => Ok(()),
-            None => Err(Fault::new(&fault::FORBIDDEN, "None of your roles allows this.")),
+    pub fn may_invoke(&self, caller: &Caller, (endpoint, index): (usize, usize), binding: Option<(TypeId, Option<SetId>)>) -> Outcome<()> {
+        let operation = &self.schema.endpoints[endpoint].operations[index];
+        match (super::operation::handler_of(operation).map(|handler| handler.who), binding) {
+            (Some(Who::Anybody | Who::User), _) => Ok(()),
+            (Some(Who::Reader), Some((ty, set))) => self.scope(caller, ty, set, Verb::Read).map(drop),
+            _ if caller.rights.may_invoke(endpoint, index) => Ok(()),
+            _ => Err(forbidden("None of your roles allows this.")),
         }
     }
 
@@ -41,37 +32,68 @@ impl Engine {
     /// # Errors
     /// `FORBIDDEN`: no role of the caller allows it, or only the server writes the set.
     pub(super) fn scope(&self, caller: &Caller, ty: TypeId, set: Option<SetId>, verb: Verb) -> Outcome<Scope> {
-        let forbidden = |message: &'static str| Err(Fault::new(&fault::FORBIDDEN, message));
-        if !caller.member && !caller.administrator {
-            return forbidden("None of your roles allows this.");
-        }
-        if verb == Verb::Read {
-            return Ok(Scope::of(caller));
-        }
         let entity = &self.schema.types[ty];
-        let sets = &self.schema.sets;
-        // Where a path ends in no set of its endpoint, the sets of other endpoints say who writes the type.
-        let is_read_only = match set {
-            Some(set) => sets[set].read_only,
-            None => sets
-                .iter()
-                .any(|set| set.read_only && self.schema.types[set.entity_type].root == entity.root),
+        // Where a path ends in no set of its endpoint, that of another endpoint says who may do what.
+        let set = set.or_else(|| self.home_sets.get(&entity.root).copied());
+        let reach = match set {
+            Some(set) => caller.rights.reach(set, verb),
+            None if caller.rights.administrator => Reach::All,
+            None => Reach::Nothing,
         };
-        if is_read_only {
-            return forbidden("Only the server writes this set.");
+        if reach == Reach::Nothing || reach == Reach::Own && self.own_rows(caller, ty).is_none() {
+            return Err(forbidden("None of your roles allows this."));
         }
-        if entity.security && !caller.administrator {
-            return forbidden("Only an administrator may change this set.");
+        if verb != Verb::Read {
+            self.check_write(caller, ty, set, verb)?;
         }
+        let own = (reach == Reach::Own).then(|| self.own_rows(caller, ty)).flatten();
+        let rule = caller.rights.rows[verb as usize].get(&entity.root).cloned();
+        let rule = match (own, rule) {
+            (Some(own), Some(rule)) => Some(own.and(rule)),
+            (own, rule) => own.or(rule),
+        };
+        Ok(Scope::verb(caller, entity.root, verb, rule))
+    }
+
+    /// What no permission is enough for.
+    fn check_write(&self, caller: &Caller, ty: TypeId, set: Option<SetId>, verb: Verb) -> Outcome<()> {
+        let entity = &self.schema.types[ty];
+        if set.is_none_or(|set| self.schema.sets[set].read_only) {
+            return Err(forbidden("Only the server writes this set."));
+        }
+        let operator = caller.rights.operator;
         // Who may change the root tenant's users and roles may make anybody an operator.
-        if entity.security && caller.tenant == SYSTEM_TENANT && !caller.operator {
-            return forbidden("Only an operator may change this set in the root tenant.");
+        if entity.security && caller.tenant == SYSTEM_TENANT && !operator {
+            return Err(forbidden("Only an operator may change this set in the root tenant."));
         }
         // A type whose key is its tenant is the set of tenants itself: making and ending tenants is the operators' business.
         let is_tenants = entity.tenant.is_some_and(|tenant| entity.key.contains(&tenant));
-        if is_tenants && verb != Verb::Update && !caller.operator {
-            return forbidden("Only an operator may do this.");
+        if is_tenants && verb != Verb::Update && !operator {
+            return Err(forbidden("Only an operator may do this."));
         }
-        Ok(Scope::of(caller))
+        Ok(())
     }
+
+    /// The rows that the caller has made; none for a type that does not say who made them.
+    pub(super) fn own_rows(&self, caller: &Caller, ty: TypeId) -> Option<Expr> {
+        let root = self.schema.types[ty].root;
+        let property = self.schema.types[root]
+            .property("CreatedById")
+            .filter(|_| self.schema.types[root].frame)?;
+        Some(Expr::Binary {
+            op: Op::Eq,
+            edm: Edm::Int64,
+            left: Box::new(Expr::Column {
+                source: 0,
+                ty: root,
+                property,
+            }),
+            right: Box::new(Expr::Literal(Edm::Int64, Value::Integer(caller.user))),
+        })
+    }
+}
+
+/// 403.
+pub(super) fn forbidden(why: &'static str) -> Fault {
+    Fault::new(&fault::FORBIDDEN, why)
 }

@@ -145,7 +145,7 @@ impl Plan {
         match self.way {
             Way::Read(mut plan, pick) => {
                 let binding = self.call.binding.as_ref().map(|binding| (binding.ty, binding.end_set));
-                engine.may_invoke(caller, operation, binding)?;
+                engine.may_invoke(caller, (self.endpoint, self.operation), binding)?;
                 if let Some(pick) = pick {
                     let keys = engine.keys(session, caller, &pick.resource, &pick.query)?;
                     if keys.is_empty() && !pick.resource.collection {
@@ -164,6 +164,7 @@ impl Plan {
             Way::Do(manner) => {
                 let invocation = Invocation {
                     endpoint: self.endpoint,
+                    index: self.operation,
                     operation,
                     binding: self.call.binding.as_ref(),
                     arguments: &self.arguments,

@@ -1,5 +1,11 @@
 //! Who is calling, and the predicate that follows from it.
 
+use std::sync::Arc;
+
+use super::expr::Expr;
+use super::rights::{Rights, RowRules, Verb};
+use super::schema::TypeId;
+
 /// A Guid as its 16 bytes in text order.
 pub type Guid = [u8; 16];
 
@@ -10,16 +16,24 @@ pub const SYSTEM_USER: i64 = 1;
 
 /// Role names with a meaning to the engine.
 pub mod role {
-    /// May do anything in every tenant.
+    /// Of the root tenant: its users may do anything in every tenant.
     pub const UBER_ADMIN: &str = "UberAdmin";
     /// May do anything in its own tenant.
     pub const CLOUD_ADMIN: &str = "CloudAdmin";
     /// May read and change the tenant's own data, but not users, roles and tenants.
     pub const CLOUD_USER: &str = "CloudUser";
+    /// What it may do, everybody may do with what he has made himself.
+    pub const CREATOR_OWNER: &str = "CreatorOwner";
+    /// Every user of the tenant.
+    pub const EVERYONE: &str = "Everyone";
+    /// The users of the tenant above.
+    pub const PARENT_TENANT: &str = "ParentTenant";
+    /// The users of the tenants directly below.
+    pub const CHILD_TENANTS: &str = "ChildTenants";
 }
 
 /// A user who has proved to be that user, acting in a tenant.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Caller {
     /// `Users.Id`.
     pub user: i64,
@@ -29,12 +43,8 @@ pub struct Caller {
     pub tenant: Guid,
     /// The tenants whose rows are there for this caller.
     pub tenants: Tenants,
-    /// Holds the role of an administrator of the tenant or of all tenants.
-    pub administrator: bool,
-    /// May act in any tenant.
-    pub operator: bool,
-    /// Holds a role that may read and change the tenant's own data.
-    pub member: bool,
+    /// What the caller may do there.
+    pub rights: Arc<Rights>,
 }
 
 impl Caller {
@@ -45,9 +55,18 @@ impl Caller {
             name: String::new(),
             tenant: [0; 16],
             tenants: Tenants::One([0; 16]),
-            administrator: false,
-            operator: false,
-            member: false,
+            rights: Arc::default(),
+        }
+    }
+
+    /// The server itself, as the creator of rows.
+    pub fn server() -> Caller {
+        Caller {
+            user: SYSTEM_USER,
+            name: "SYSTEM".to_owned(),
+            tenant: SYSTEM_TENANT,
+            tenants: Tenants::All,
+            rights: Arc::new(Rights::server()),
         }
     }
 }
@@ -63,20 +82,59 @@ pub enum Tenants {
 
 /// What a statement may see: a constructor argument of every statement, so that one without it
 /// cannot be written. Rows outside it are "no rows", which is 404.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Scope {
     /// The tenant predicate, for every set that is `tenant = true`.
     pub tenants: Tenants,
+    /// Which rows may be read, of types where not all may.
+    reads: RowRules,
+    /// What the scope is for, where that differs from reading: the type's top, the verb, and which of its rows.
+    main: Option<(TypeId, Verb, Option<Expr>)>,
 }
 
 impl Scope {
     /// The server's own work: sees everything. Every use of it is a place to review.
     pub fn everything() -> Scope {
-        Scope { tenants: Tenants::All }
+        Scope {
+            tenants: Tenants::All,
+            reads: RowRules::default(),
+            main: None,
+        }
     }
 
-    /// What `caller` sees.
+    /// What `caller` may read.
     pub fn of(caller: &Caller) -> Scope {
-        Scope { tenants: caller.tenants }
+        Scope {
+            tenants: caller.tenants,
+            reads: caller.rights.rows[Verb::Read as usize].clone(),
+            main: None,
+        }
+    }
+
+    /// What `caller` may do with rows of the hierarchy below `root`; of other types, what may be read.
+    pub fn verb(caller: &Caller, root: TypeId, verb: Verb, rule: Option<Expr>) -> Scope {
+        let read = Scope::of(caller);
+        match (verb, rule) {
+            (Verb::Read, None) => read,
+            (_, rule) => Scope {
+                main: Some((root, verb, rule)),
+                ..read
+            },
+        }
+    }
+
+    /// Which rows of the hierarchy below `root` are there, where not all of the tenant's are; `source` 0 is the row.
+    pub fn rule(&self, root: TypeId) -> Option<&Expr> {
+        match &self.main {
+            Some((main, _, rule)) if *main == root => rule.as_ref(),
+            _ => self.reads.get(&root),
+        }
+    }
+
+    /// Whether rows of the hierarchy that the root tenant shares with all are there, too: to be read, not to be changed.
+    pub fn shares(&self, root: TypeId) -> bool {
+        self.main
+            .as_ref()
+            .is_none_or(|(main, verb, _)| *main != root || *verb == Verb::Read)
     }
 }

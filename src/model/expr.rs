@@ -195,6 +195,92 @@ impl Expr {
         }
     }
 
+    /// The same about the row of another source, for an expression that is about that of source 0 alone.
+    pub fn about(&self, to: usize) -> Expr {
+        let all = |list: &[Expr]| list.iter().map(|expr| expr.about(to)).collect();
+        let boxed = |expr: &Expr| Box::new(expr.about(to));
+        let json = |json: &Json| match json {
+            Json::Column { ty, property, .. } => Json::Column {
+                source: to,
+                ty: *ty,
+                property: *property,
+            },
+            Json::Item(item) => Json::Item(*item),
+        };
+        match self {
+            Expr::Column { ty, property, .. } => Expr::Column {
+                source: to,
+                ty: *ty,
+                property: *property,
+            },
+            Expr::Member { json: of, path, edm } => Expr::Member {
+                json: json(of),
+                path: path.clone(),
+                edm: *edm,
+            },
+            Expr::Dynamic { name, edm, .. } => Expr::Dynamic {
+                source: to,
+                name: name.clone(),
+                edm: *edm,
+            },
+            Expr::Exists { .. } => Expr::Exists { source: to },
+            Expr::Call(function, arguments) => Expr::Call(function, all(arguments)),
+            Expr::Not(inner) => Expr::Not(boxed(inner)),
+            Expr::Negate(inner) => Expr::Negate(boxed(inner)),
+            Expr::Binary { op, edm, left, right } => Expr::Binary {
+                op: *op,
+                edm: *edm,
+                left: boxed(left),
+                right: boxed(right),
+            },
+            Expr::IsNull(inner) => Expr::IsNull(boxed(inner)),
+            Expr::IsOf { types, .. } => Expr::IsOf {
+                source: to,
+                types: types.clone(),
+            },
+            Expr::Cast(inner, edm) => Expr::Cast(boxed(inner), *edm),
+            Expr::Items {
+                all,
+                json: of,
+                path,
+                item,
+                predicate,
+            } => Expr::Items {
+                all: *all,
+                json: json(of),
+                path: path.clone(),
+                item: *item,
+                predicate: predicate.as_deref().map(boxed),
+            },
+            Expr::Literal(..) | Expr::Null | Expr::Item { .. } | Expr::Lambda { .. } => self.clone(),
+        }
+    }
+
+    /// `self and other`.
+    pub fn and(self, other: Expr) -> Expr {
+        Expr::Binary {
+            op: Op::And,
+            edm: Edm::Boolean,
+            left: Box::new(self),
+            right: Box::new(other),
+        }
+    }
+
+    /// `self or other`.
+    pub fn or(self, other: Expr) -> Expr {
+        Expr::Binary {
+            op: Op::Or,
+            edm: Edm::Boolean,
+            left: Box::new(self),
+            right: Box::new(other),
+        }
+    }
+
+    /// `true` or `false`.
+    pub fn boolean(value: bool) -> Expr {
+        Expr::Literal(Edm::Boolean, Value::Boolean(value))
+    }
+
     /// Whether its value can be null.
     pub fn nullable(&self, schema: &Schema) -> bool {
         match self {

@@ -67,6 +67,9 @@ limits! {
     SCHEMA_DEPTH = 32, "Deepest nesting of elements in a CSDL document; CSDL itself needs ten.";
     CREDENTIAL_BYTES = 65_536, "Longest `Authorization` header; Kerberos tickets are that large.";
     PASSWORD_BYTES = 1_024, "Longest password: hashing time must not follow the input.";
+    PERMISSION_BYTES = 512, "Longest name of a permission: names are held against every set and operation.";
+    ROLES_HELD = 500, "Most roles that one caller holds, those within others counted too: all are read when somebody signs in.";
+    PERMISSIONS_HELD = 10_000, "Most permissions of one caller, for the same reason.";
     CREDENTIAL_CACHE = 4_096, "Most verified credentials remembered at once.";
     CREDENTIAL_CACHE_SECONDS = 60, "How long a verified password is remembered, so that Basic does not cost a hash on every request.";
     HASHES_AT_ONCE = 2, "Password hashes computed at the same time; each takes 19 MiB.";

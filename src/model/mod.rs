@@ -17,6 +17,7 @@ pub mod media;
 pub mod operation;
 pub mod page;
 pub mod query;
+pub mod rights;
 pub mod schema;
 pub mod table;
 pub mod target;

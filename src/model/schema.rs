@@ -6,6 +6,7 @@ use std::collections::HashMap;
 pub use super::association::{Association, AssociationEnd, AssociationSet, Constraint, Join, Multiplicity, Navigation};
 use super::edm::{Edm, Value};
 pub use super::operation::{Behaviour, Operation, OperationKind, Parameter};
+use super::rights::Verb;
 pub use super::table::{Column, ColumnKind, DYNAMIC_COLUMN, Index, MEDIA_COLUMN, Reference, TYPE_COLUMN, Table};
 
 /// Index into [`Schema::types`].
@@ -126,10 +127,27 @@ pub struct EntityType {
     pub tenant: Option<usize>,
     /// Has the nine columns of the frame.
     pub frame: bool,
-    /// A change to it changes what callers may do: only administrators write it, and cached credentials are dropped.
+    /// A change to it changes what callers may do: who writes it needs a permission that names the set itself, and cached credentials
+    /// are dropped.
     pub security: bool,
+    /// Rows of the root tenant are there to be read for all tenants.
+    pub shared: bool,
+    /// Rules about which rows are there for whom; of the top of a hierarchy only.
+    pub rows: Vec<RowRule>,
     /// Foreign attributes of the type and its properties that `$metadata` says again: owner (empty for the type itself), name, value.
     pub attributes: Vec<Attribute>,
+}
+
+/// Lets some callers do something with some rows. A verb that has rules is limited to what they let through; administrators see all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowRule {
+    /// Names of the roles that it is for, of the tenant or of the root tenant; none is everybody.
+    pub roles: Vec<String>,
+    /// What it is about.
+    pub verbs: Vec<Verb>,
+    /// Which rows: a `$filter` over the type's own properties, in which `@user` is the caller's number and `@tenant` the tenant that he
+    /// acts in.
+    pub filter: String,
 }
 
 /// An attribute of a foreign namespace, such as `m:FC_TargetPath`.

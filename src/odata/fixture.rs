@@ -342,6 +342,8 @@ fn entity_type(schema: &mut Schema, (name, base, is_open, own): &(&str, Option<&
         tenant: None,
         frame: false,
         security: false,
+        shared: false,
+        rows: Vec::new(),
         attributes: Vec::new(),
     });
 }

@@ -37,6 +37,7 @@ pub mod path;
 pub mod raw;
 pub mod read;
 pub mod references;
+pub mod row_rule;
 pub mod select;
 pub mod service;
 pub mod template;

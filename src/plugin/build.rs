@@ -85,6 +85,7 @@ pub(super) fn build(raw: &[RawEndpoint], problems: &Problems) -> Schema {
     build.operations();
     build.closures();
     build.behaviours();
+    build.row_rules();
     build.schema
 }
 

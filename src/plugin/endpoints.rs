@@ -57,7 +57,7 @@ impl<'a> Build<'a> {
                 complex: Vec::new(),
                 operations: Vec::new(),
                 association_sets: Vec::new(),
-                permission_prefix: raw.permission_prefix.clone().unwrap_or_else(|| "Apc".to_owned()),
+                permission_prefix: raw.permission_prefix.clone().unwrap_or_else(|| raw.name.clone()),
                 ignores_unknown_arguments: raw.ignores_unknown_arguments,
                 set_names: HashMap::new(),
             });

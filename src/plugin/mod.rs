@@ -13,6 +13,7 @@ mod operations;
 mod properties;
 mod raw;
 mod read;
+mod row_rules;
 mod tables;
 mod types;
 

@@ -43,6 +43,8 @@ pub(super) struct RawType {
     /// `Some(None)` is `tenant = true`.
     pub tenant: Option<At<Option<String>>>,
     pub security: bool,
+    pub is_shared: bool,
+    pub rows: Vec<RawRowRule>,
     pub read_only: bool,
     pub page_size: Option<usize>,
     pub key: Vec<At<String>>,
@@ -62,6 +64,14 @@ pub(super) struct RawComplex {
     pub is_abstract: bool,
     pub attributes: Vec<Attribute>,
     pub properties: Vec<RawProperty>,
+}
+
+/// `[[rows]]`
+#[derive(Debug)]
+pub(super) struct RawRowRule {
+    pub roles: Vec<At<String>>,
+    pub verbs: Vec<At<String>>,
+    pub filter: Option<At<String>>,
 }
 
 /// How far `unique` reaches.
@@ -276,6 +286,8 @@ fn entity(fields: &mut Fields<'_>, name: At<String>) -> RawType {
         frame: fields.flag("frame"),
         tenant: fields.text_or_true("tenant"),
         security: fields.flag("security"),
+        is_shared: fields.flag("shared"),
+        rows: fields.list("rows", "a row rule").into_iter().map(row_rule).collect(),
         read_only: fields.flag("read_only"),
         page_size: page_size(fields),
         key: fields.texts("key"),
@@ -284,6 +296,16 @@ fn entity(fields: &mut Fields<'_>, name: At<String>) -> RawType {
         properties: properties(fields),
         navigations: fields.tables("navigation", "a navigation").into_iter().map(navigation).collect(),
     }
+}
+
+fn row_rule(mut fields: Fields<'_>) -> RawRowRule {
+    let rule = RawRowRule {
+        roles: fields.texts("roles"),
+        verbs: fields.texts("verbs"),
+        filter: fields.required_text("filter"),
+    };
+    fields.finish();
+    rule
 }
 
 fn complex((name, mut fields): (At<String>, Fields<'_>)) -> RawComplex {

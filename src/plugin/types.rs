@@ -142,6 +142,8 @@ impl<'a> Build<'a> {
             tenant: None,
             frame: raw.frame,
             security: raw.security,
+            shared: raw.is_shared,
+            rows: Vec::new(),
             attributes: raw.attributes.clone(),
         });
     }
@@ -207,7 +209,7 @@ impl<'a> Build<'a> {
         let raw = self.declared[id].raw;
         let from = &self.schema.types[base];
         let (key, tenant, frame) = (from.key.clone(), from.tenant, from.frame);
-        let (open, stream, security) = (from.is_open, from.has_stream, from.security);
+        let (open, stream, security, shared) = (from.is_open, from.has_stream, from.security, from.shared);
         let said = [("key", !raw.key.is_empty()), ("frame", raw.frame), ("tenant", raw.tenant.is_some())];
         for (what, _) in said.iter().filter(|(_, said)| *said) {
             self.problems.add(
@@ -221,6 +223,7 @@ impl<'a> Build<'a> {
         let ty = &mut self.schema.types[id];
         (ty.key, ty.tenant, ty.frame) = (key, tenant, frame);
         (ty.is_open, ty.has_stream, ty.security) = (ty.is_open || open, ty.has_stream || stream, ty.security || security);
+        ty.shared |= shared;
     }
 
     /// The key of a type without a base (MET-20).

@@ -1,11 +1,13 @@
 //! Writing statements. Each takes a scope: a row outside it is not there to be changed.
 
 use super::dialect::Dialect;
+use super::expression;
 use super::session::Session;
-use super::sources::column_kind;
+use super::sources::{Sources, column_kind};
 use super::sql::Sql;
 use crate::model::caller::{Scope, Tenants};
 use crate::model::edm::{Cell, Edm, Value};
+use crate::model::expr::Source;
 use crate::model::fault::{self, Fault, Outcome};
 use crate::model::page::Rows;
 use crate::model::schema::{ColumnKind, Schema, Table, TypeId};
@@ -137,6 +139,7 @@ impl<'a> Row<'a> {
     fn push_where(&self, sql: &mut Sql) {
         let ty = &self.schema.types[self.ty];
         sql.push(" WHERE ");
+        self.push_rule(sql);
         sql.list(ty.key_properties().zip(self.key), " AND ", |sql, (key, value)| {
             sql.name(&key.column)
                 .push(" = ")
@@ -148,6 +151,38 @@ impl<'a> Row<'a> {
                 .push(" = ")
                 .value(Edm::Guid, Value::Bytes(guid.to_vec()));
         }
+    }
+}
+
+impl Row<'_> {
+    /// Appends `… AND `: the rule about rows, which speaks of a table under an alias.
+    fn push_rule(&self, sql: &mut Sql) {
+        let entity = &self.schema.types[self.ty];
+        let Some(rule) = self.scope.rule(entity.root) else { return };
+        let list = [Source {
+            ty: self.ty,
+            set: None,
+            join: None,
+            nested: false,
+        }];
+        let sources = Sources {
+            schema: self.schema,
+            scope: self.scope,
+            list: &list,
+        };
+        sql.push("EXISTS (SELECT 1 FROM ");
+        sources.push_table(sql, 0);
+        sql.push(" WHERE ");
+        sql.list(entity.key_properties(), " AND ", |sql, key| {
+            sql.column(0, &key.column)
+                .push(" = ")
+                .name(&self.table.name)
+                .push(".")
+                .name(&key.column);
+        });
+        sql.push(" AND ");
+        expression::push(sql, &sources, rule);
+        sql.push(") AND ");
     }
 }
 

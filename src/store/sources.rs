@@ -1,7 +1,8 @@
 //! The tables of a statement: how each hangs on another, and what the caller may see of it.
 
+use super::expression;
 use super::sql::Sql;
-use crate::model::caller::{Scope, Tenants};
+use crate::model::caller::{SYSTEM_TENANT, Scope, Tenants};
 use crate::model::edm::{Edm, Value};
 use crate::model::expr::Source;
 use crate::model::schema::{ColumnKind, Join, Schema, TYPE_COLUMN, Table, TypeId};
@@ -108,15 +109,27 @@ pub fn join_condition(sql: &mut Sql, sources: &Sources<'_>, source: usize) {
     }
 }
 
-/// Appends ` AND …`: the tenant, and the types that the source may hold.
+/// Appends ` AND …`: the tenant, the rule about rows, and the types that the source may hold.
 pub fn source_predicate(sql: &mut Sql, sources: &Sources<'_>, source: usize) {
     let id = sources.of(source).ty;
     let ty = &sources.schema.types[id];
     if let (Some(tenant), Tenants::One(guid)) = (ty.tenant, sources.scope.tenants) {
-        sql.push(" AND ")
-            .column(source, &ty.properties[tenant].column)
-            .push(" = ")
-            .value(Edm::Guid, Value::Bytes(guid.to_vec()));
+        let column = &ty.properties[tenant].column;
+        let own = Value::Bytes(guid.to_vec());
+        if ty.shared && sources.scope.shares(ty.root) {
+            sql.push(" AND ")
+                .column(source, column)
+                .push(" IN (")
+                .value(Edm::Guid, own)
+                .push(", ");
+            sql.value(Edm::Guid, Value::Bytes(SYSTEM_TENANT.to_vec())).push(")");
+        } else {
+            sql.push(" AND ").column(source, column).push(" = ").value(Edm::Guid, own);
+        }
+    }
+    if let Some(rule) = sources.scope.rule(ty.root) {
+        sql.push(" AND ");
+        expression::push(sql, sources, &rule.about(source));
     }
     if ty.root != id {
         sql.push(" AND ").column(source, TYPE_COLUMN).push(" IN (");

@@ -45,6 +45,8 @@ fn entity(name: &str, id: TypeId) -> EntityType {
         tenant: None,
         frame: false,
         security: false,
+        shared: false,
+        rows: Vec::new(),
         attributes: Vec::new(),
     }
 }

@@ -63,6 +63,8 @@ fn entity(name: &str, keys: usize, properties: Vec<Property>, navigations: Vec<N
         tenant: None,
         frame: false,
         security: false,
+        shared: false,
+        rows: Vec::new(),
         attributes: Vec::new(),
     }
 }
