@@ -60,7 +60,9 @@ impl Engine {
         let mut foreign = Foreign::default();
         match self.reference(navigation) {
             Some(reference) => foreign.set(reference, &parent.key)?,
-            None => self.scope(caller, parent.ty, parent.set, Verb::Update).map(drop)?,
+            None => self
+                .claim(session, caller, &Place::of(parent.ty, parent.set, parent.key.clone()), Verb::Update)
+                .map(drop)?,
         }
         let new = self.create_deep(session, caller, place.set, body, foreign)?;
         if let Some(Join::Link { .. }) = navigation.join {
@@ -116,7 +118,9 @@ impl Engine {
             return Err(Fault::new(&fault::BAD_VALUE, format!("{name} is for the server to set.")).of(name));
         }
         self.check_references(session, &scope, &new, None)?;
+        self.check_power(session, caller, None, Some(&new))?;
         self.insert(session, &mut new, &hidden)?;
+        self.check_within(session, &scope, &new)?;
         if let Some(number) = numbered {
             self.skip_number(session, ty, number)?;
         }

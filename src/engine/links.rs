@@ -76,11 +76,15 @@ impl Engine {
         self.scope(caller, own.ty, own.set, Verb::Update)?;
         self.check_pair(caller, navigation, place.set)?;
         let scope = self.scope(caller, place.ty, place.set, Verb::Read)?;
-        let key = self.one_row(session, &scope, &place, &self.key_columns(place.ty))?;
-        let pair = Pair::new(&self.schema, *table, (near, &own.key), (far, &key.ok_or_else(Fault::not_found)?));
-        pair.delete(session)?;
+        let key = self
+            .one_row(session, &scope, &place, &self.key_columns(place.ty))?
+            .ok_or_else(Fault::not_found)?;
+        self.claim(session, caller, &Place::of(own.ty, own.set, own.key.clone()), Verb::Update)?;
+        self.check_grant(session, caller, (own.ty, navigation), &own.key, &key)?;
+        Pair::new(&self.schema, *table, (near, &own.key), (far, &key)).delete(session)?;
         self.touched(session, own.ty)?;
-        self.touched(session, place.ty)
+        self.touched(session, place.ty)?;
+        self.keep_administrator(session, caller, own.ty)
     }
 
     /// Where the links of a path are, and the entity that they belong to.
@@ -133,7 +137,7 @@ impl Engine {
     pub(super) fn connect(&self, session: &mut Session<'_>, caller: &Caller, own: &Parent, end: &End) -> Outcome<()> {
         let navigation = &self.schema.types[own.ty].navigations[own.navigation];
         let Some(reference) = self.reference(navigation) else {
-            self.scope(caller, own.ty, own.set, Verb::Update)?;
+            self.claim(session, caller, &Place::of(own.ty, own.set, own.key.clone()), Verb::Update)?;
             return self.pair(session, caller, own, end);
         };
         let row = Place::of(own.ty, own.set, own.key.clone());
@@ -177,6 +181,7 @@ impl Engine {
             return Err(Fault::internal("a navigation without a link table"));
         };
         self.check_pair(caller, navigation, end.place.set)?;
+        self.check_grant(session, caller, (own.ty, navigation), &own.key, &end.key)?;
         Pair::new(&self.schema, *table, (near, &own.key), (far, &end.key)).insert(session)?;
         self.touched(session, own.ty)?;
         self.touched(session, end.place.ty)
@@ -278,9 +283,7 @@ impl Engine {
         reference: Reference<'_>,
         to: Option<&[Value]>,
     ) -> Outcome<()> {
-        let scope = self.scope(caller, place.ty, place.set, Verb::Update)?;
-        let current = self.locked(session, &scope, place)?;
-        self.scope(caller, current.ty, place.set, Verb::Update)?;
+        let (scope, current) = self.claim(session, caller, place, Verb::Update)?;
         let (mut changed, mut hidden) = (current.clone(), Vec::new());
         self.set_reference(&mut changed, &mut hidden, reference, to)?;
         if changed.values == current.values && self.holds(session, &scope, place, &hidden)? {
@@ -363,11 +366,14 @@ impl Engine {
         update
             .values
             .extend(hidden.iter().map(|(column, value)| (column.as_str(), value.clone())));
+        self.check_power(session, caller, Some(current), Some(changed))?;
         update.run(session)?;
+        self.check_within(session, scope, changed)?;
         if entity.security {
             identity::check_name(self, session, changed)?;
         }
-        self.touched(session, current.ty)
+        self.touched(session, current.ty)?;
+        self.keep_administrator(session, caller, current.ty)
     }
 
     /// What the links of an update's body change in the entity's own row, and what they change elsewhere (WR-36, ATM-42). `given` are

@@ -5,7 +5,7 @@ use super::Engine;
 use super::permission::Verb;
 use super::resolve::Place;
 use super::row::Entity;
-use crate::model::caller::Caller;
+use crate::model::caller::{Caller, Scope};
 use crate::model::edm::{Edm, Value};
 use crate::model::fault::{self, Fault, Outcome};
 use crate::model::media::Media;
@@ -46,8 +46,11 @@ impl Engine {
         if resource.collection {
             return self.scope(caller, resource.ty, place.set, Verb::Create).map(drop);
         }
-        self.scope(caller, place.ty, place.set, Verb::Update)?;
-        check_preconditions(self.stream(session, caller, resource)?.as_ref(), preconditions)
+        let held = self.stream(session, caller, resource)?;
+        let scope = self.scope(caller, place.ty, place.set, Verb::Update)?;
+        let current = self.entity_at(session, &Scope::of(caller), &place, false)?;
+        self.check_within(session, &scope, &current)?;
+        check_preconditions(held.as_ref(), preconditions)
     }
 
     /// Gives an entity the bytes of an upload; those that it had are deleted.
@@ -63,9 +66,7 @@ impl Engine {
         preconditions: &Preconditions,
     ) -> Outcome<()> {
         let place = self.resolve(session, caller, resource)?;
-        self.scope(caller, place.ty, place.set, Verb::Read)?;
-        let scope = self.scope(caller, place.ty, place.set, Verb::Update)?;
-        let current = self.locked(session, &scope, &place)?;
+        let (scope, current) = self.claim(session, caller, &place, Verb::Update)?;
         let entity = &self.schema.types[current.ty];
         let (column, old) = match &resource.leaf {
             Leaf::Property { property, .. } => (entity.properties[*property].column.as_str(), held(&current.values[*property])),

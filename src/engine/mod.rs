@@ -5,6 +5,7 @@
 
 pub mod bootstrap;
 mod deep;
+mod delegation;
 mod expand;
 pub mod external;
 pub mod identity;

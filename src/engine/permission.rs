@@ -3,6 +3,8 @@
 
 use super::Engine;
 use super::operation::Who;
+use super::resolve::Place;
+use super::row::Entity;
 use crate::model::caller::{Caller, SYSTEM_TENANT, Scope};
 use crate::model::edm::{Edm, Value};
 use crate::model::expr::{Expr, Op};
@@ -10,6 +12,7 @@ use crate::model::fault::{self, Fault, Outcome};
 use crate::model::rights::Reach;
 pub use crate::model::rights::Verb;
 use crate::model::schema::{SetId, TypeId};
+use crate::store::{Restriction, Session};
 
 impl Engine {
     /// Whether `caller` may invoke an operation of an endpoint, bound to entities of a type or to nothing: the one place that decides it.
@@ -40,19 +43,48 @@ impl Engine {
             None if caller.rights.administrator => Reach::All,
             None => Reach::Nothing,
         };
-        if reach == Reach::Nothing || reach == Reach::Own && self.own_rows(caller, ty).is_none() {
+        if reach == Reach::Nothing || reach == Reach::Own && self.own_rows(caller.user, ty).is_none() {
             return Err(forbidden("None of your roles allows this."));
         }
         if verb != Verb::Read {
             self.check_write(caller, ty, set, verb)?;
         }
-        let own = (reach == Reach::Own).then(|| self.own_rows(caller, ty)).flatten();
+        let own = (reach == Reach::Own).then(|| self.own_rows(caller.user, ty)).flatten();
         let rule = caller.rights.rows[verb as usize].get(&entity.root).cloned();
         let rule = match (own, rule) {
             (Some(own), Some(rule)) => Some(own.and(rule)),
             (own, rule) => own.or(rule),
         };
         Ok(Scope::verb(caller, entity.root, verb, rule))
+    }
+
+    /// The one entity at a place, for the caller to change or delete it: what he may do with such, and the entity, kept from other writers.
+    ///
+    /// # Errors
+    /// `NOT_FOUND` for one that he may not even see, `FORBIDDEN` for one that he only may see.
+    pub(super) fn claim(&self, session: &mut Session<'_>, caller: &Caller, place: &Place, verb: Verb) -> Outcome<(Scope, Entity)> {
+        let seen = self.scope(caller, place.ty, place.set, Verb::Read)?;
+        self.scope(caller, place.ty, place.set, verb)?;
+        let current = self.locked(session, &seen, place)?;
+        let scope = self.scope(caller, current.ty, place.set, verb)?;
+        self.check_within(session, &scope, &current)?;
+        Ok((scope, current))
+    }
+
+    /// Whether an entity that is there is one that a scope shows.
+    ///
+    /// # Errors
+    /// `FORBIDDEN`
+    pub(super) fn check_within(&self, session: &mut Session<'_>, scope: &Scope, entity: &Entity) -> Outcome<()> {
+        let ty = &self.schema.types[entity.ty];
+        if scope.rule(ty.root).is_none() && (!ty.shared || scope.shares(ty.root)) {
+            return Ok(());
+        }
+        let key = vec![Restriction::Key(entity.key(ty))];
+        match self.ask(session, scope, entity.ty, key, |select, session| select.exists(session))? {
+            true => Ok(()),
+            false => Err(forbidden("None of your roles allows this with this entity.")),
+        }
     }
 
     /// What no permission is enough for.
@@ -74,8 +106,8 @@ impl Engine {
         Ok(())
     }
 
-    /// The rows that the caller has made; none for a type that does not say who made them.
-    pub(super) fn own_rows(&self, caller: &Caller, ty: TypeId) -> Option<Expr> {
+    /// The rows that a user has made; none for a type that does not say who made them.
+    pub(super) fn own_rows(&self, user: i64, ty: TypeId) -> Option<Expr> {
         let root = self.schema.types[ty].root;
         let property = self.schema.types[root]
             .property("CreatedById")
@@ -88,7 +120,7 @@ impl Engine {
                 ty: root,
                 property,
             }),
-            right: Box::new(Expr::Literal(Edm::Int64, Value::Integer(caller.user))),
+            right: Box::new(Expr::Literal(Edm::Int64, Value::Integer(user))),
         })
     }
 }

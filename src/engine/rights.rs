@@ -12,7 +12,7 @@ use crate::model::caller::{Caller, Guid, SYSTEM_TENANT, Tenants, role};
 use crate::model::edm::Value;
 use crate::model::fault::{self, Fault, Outcome};
 use crate::model::limits::{CREDENTIAL_CACHE, PERMISSIONS_HELD, ROLES_HELD};
-use crate::model::rights::{Holding, Rights, Role, RowRules, Verb};
+use crate::model::rights::{Holding, Reach, Rights, Role, RowRules, Verb};
 use crate::model::schema::{Join, TypeId};
 use crate::odata::row_rule;
 use crate::store::{Restriction, Session};
@@ -123,20 +123,78 @@ impl Engine {
 
     /// Roles together with those that they include, as far as they count in a tenant.
     pub(super) fn with_included(&self, session: &mut Session<'_>, first: Vec<Role>, tenant: Guid) -> Outcome<Vec<Role>> {
+        self.closure(session, first, tenant, |engine, session, role| {
+            engine.linked_roles(session, "Roles", vec![Value::Integer(role)])
+        })
+    }
+
+    /// Roles with what `next` leads to from them, each once; of those that count in a tenant.
+    fn closure(
+        &self,
+        session: &mut Session<'_>,
+        first: Vec<Role>,
+        tenant: Guid,
+        next: impl Fn(&Engine, &mut Session<'_>, i64) -> Outcome<Vec<Role>>,
+    ) -> Outcome<Vec<Role>> {
         let counts = |role: &Role| role.tenant == SYSTEM_TENANT || role.tenant == tenant && role.name != role::UBER_ADMIN;
         let mut seen = HashSet::new();
         let mut found: Vec<Role> = first.into_iter().filter(|role| counts(role) && seen.insert(role.id)).collect();
-        let mut next = 0;
-        while next < found.len() {
-            let included = self.linked_roles(session, "Roles", vec![Value::Integer(found[next].id)])?;
-            found.extend(included.into_iter().filter(|role| counts(role) && seen.insert(role.id)));
-            next += 1;
+        let mut at = 0;
+        while at < found.len() {
+            let more = next(self, session, found[at].id)?;
+            found.extend(more.into_iter().filter(|role| counts(role) && seen.insert(role.id)));
+            at += 1;
             if found.len() > ROLES_HELD {
                 let message = format!("A user holds at most {ROLES_HELD} roles, included ones counted too.");
                 return Err(Fault::new(&fault::TOO_LARGE, message));
             }
         }
         Ok(found)
+    }
+
+    /// The roles that hold a permission by exactly this name.
+    pub(super) fn roles_with(&self, session: &mut Session<'_>, permission: &str) -> Outcome<Vec<Role>> {
+        let named = Restriction::Columns(vec!["Name".to_owned()], vec![Value::Text(permission.to_owned())]);
+        let found = self.columns(session, self.core_type("Permissions")?, &["Id"], None, vec![named])?;
+        let (ty, table, near, far) = self.role_link("Permissions")?;
+        let holders = Restriction::LinkIn {
+            table,
+            near: far,
+            far: near,
+            values: found,
+        };
+        self.roles_where(session, ty, vec![holders])
+    }
+
+    /// Roles together with those that include them, as far as they count in a tenant.
+    pub(super) fn with_including(&self, session: &mut Session<'_>, first: Vec<Role>, tenant: Guid) -> Outcome<Vec<Role>> {
+        let (ty, table, near, far) = self.role_link("Roles")?;
+        self.closure(session, first, tenant, |engine, session, role| {
+            let link = Restriction::Link {
+                table,
+                near: far.clone(),
+                far: near.clone(),
+                values: vec![Value::Integer(role)],
+            };
+            engine.roles_where(session, ty, vec![link])
+        })
+    }
+
+    /// Whether a user is an operator, and the permissions that he holds in his own tenant, be he active or not.
+    pub(super) fn power_of(&self, session: &mut Session<'_>, user: i64) -> Outcome<(bool, Vec<String>)> {
+        let key = Restriction::Key(vec![Value::Integer(user)]);
+        let rows = self.columns(session, self.core_type("Users")?, &["Tid"], None, vec![key])?;
+        let Some(tenant) = rows.first().and_then(|row| as_guid(&row[0])) else {
+            return Ok((false, Vec::new()));
+        };
+        let holder = Holder {
+            id: user,
+            name: String::new(),
+            tenant,
+        };
+        let roles = self.roles_in(session, &holder, tenant)?;
+        let names = self.permissions_of(session, roles.iter().map(|role| role.id).collect())?;
+        Ok((roles.iter().any(is_operators), names))
     }
 
     /// Active roles at the other end of a link: those that a user holds (`Users`), or that a role includes (`Roles`).
@@ -154,7 +212,7 @@ impl Engine {
     }
 
     /// The active built-in role of a tenant with a name.
-    fn built_in_role(&self, session: &mut Session<'_>, tenant: Guid, name: &str) -> Outcome<Vec<Role>> {
+    pub(super) fn built_in_role(&self, session: &mut Session<'_>, tenant: Guid, name: &str) -> Outcome<Vec<Role>> {
         let names = ["Tid", "Name", "RoleType"].map(str::to_owned).to_vec();
         let values = vec![
             Value::Bytes(tenant.to_vec()),
@@ -219,6 +277,18 @@ impl Engine {
         }
         for verb in Verb::ALL {
             let mut rules = HashMap::new();
+            // Where no set lets the caller at more than his own rows, there are no others for him, by whatever way.
+            for &root in self.home_sets.keys() {
+                let sets = self.schema.sets.iter().enumerate();
+                let reaches = sets.filter(|(_, set)| self.schema.types[set.entity_type].root == root);
+                let mut reaches = reaches
+                    .map(|(id, _)| rights.reach(id, verb))
+                    .filter(|reach| *reach != Reach::Nothing)
+                    .peekable();
+                if reaches.peek().is_some() && reaches.all(|reach| reach == Reach::Own) {
+                    rules.extend(self.own_rows(user, root).map(|own| (root, own)));
+                }
+            }
             for (id, entity) in self.schema.types.iter().enumerate().filter(|(_, entity)| !entity.rows.is_empty()) {
                 let mut about = entity.rows.iter().filter(|rule| rule.verbs.contains(&verb)).peekable();
                 if about.peek().is_none() {
@@ -237,12 +307,22 @@ impl Engine {
                     }
                 }
                 let nothing = || crate::model::expr::Expr::boolean(false);
-                rules.insert(id, any.unwrap_or_else(nothing));
+                let rule = any.unwrap_or_else(nothing);
+                let rule = match rules.remove(&id) {
+                    Some(own) => own.and(rule),
+                    None => rule,
+                };
+                rules.insert(id, rule);
             }
             rights.rows[verb as usize] = RowRules::new(rules);
         }
         Ok(())
     }
+}
+
+/// Whether a role makes operators.
+fn is_operators(role: &Role) -> bool {
+    role.tenant == SYSTEM_TENANT && role.name == role::UBER_ADMIN
 }
 
 fn as_guid(value: &Value) -> Option<Guid> {

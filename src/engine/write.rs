@@ -72,10 +72,7 @@ impl Engine {
         preconditions: &Preconditions,
     ) -> Outcome<(Place, Scope, Entity)> {
         let place = self.resolve(session, caller, resource)?;
-        self.scope(caller, place.ty, place.set, Verb::Read)?;
-        let scope = self.scope(caller, place.ty, place.set, Verb::Update)?;
-        let current = self.locked(session, &scope, &place)?;
-        self.scope(caller, current.ty, place.set, Verb::Update)?;
+        let (scope, current) = self.claim(session, caller, &place, Verb::Update)?;
         self.check_preconditions(&current, preconditions)?;
         Ok((place, scope, current))
     }
@@ -86,16 +83,15 @@ impl Engine {
     /// `NOT_FOUND`, `FORBIDDEN`, `PRECONDITION`, `REFERENCED`.
     pub fn delete(&self, session: &mut Session<'_>, caller: &Caller, resource: &Resource, preconditions: &Preconditions) -> Outcome<()> {
         let place = self.resolve(session, caller, resource)?;
-        self.scope(caller, place.ty, place.set, Verb::Read)?;
-        let scope = self.scope(caller, place.ty, place.set, Verb::Delete)?;
-        let current = self.locked(session, &scope, &place)?;
-        self.scope(caller, current.ty, place.set, Verb::Delete)?;
+        let (scope, current) = self.claim(session, caller, &place, Verb::Delete)?;
         self.check_preconditions(&current, preconditions)?;
+        self.check_power(session, caller, Some(&current), None)?;
         let key = current.key(&self.schema.types[current.ty]);
         self.check_unreferenced(session, current.ty, &key)?;
         Delete::new(&self.schema, &scope, current.ty, &key)?.run(session)?;
         self.discard_streams(session, &current)?;
-        self.touched(session, current.ty)
+        self.touched(session, current.ty)?;
+        self.keep_administrator(session, caller, current.ty)
     }
 
     /// Inserts an entity and learns its number.
@@ -315,7 +311,7 @@ impl Engine {
     }
 
     /// Runs `ask` on the statement for the rows of a type under some restrictions.
-    fn ask<T>(
+    pub(super) fn ask<T>(
         &self,
         session: &mut Session<'_>,
         scope: &Scope,

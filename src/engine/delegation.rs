@@ -1,0 +1,239 @@
+//! Who may hand on power: nobody grants, takes away or takes over what he does not hold himself, and the last administrator stays.
+//!
+//! Power is a permission in a role (`Roles.Permissions`), a role in a role (`Roles.Roles`), a user in a role (`Roles.Users`), a user (whose
+//! password or mail address may be changed), and the name of a permission that roles hold.
+
+use super::Engine;
+use super::identity::BUILT_IN;
+use super::permission::forbidden;
+use super::row::Entity;
+use crate::model::caller::{Caller, Guid, SYSTEM_TENANT, role};
+use crate::model::edm::Value;
+use crate::model::fault::{self, Fault, Outcome};
+use crate::model::rights::{ADMINISTRATOR, Role, check_name};
+use crate::model::schema::{Navigation, Property, TypeId};
+use crate::store::{Restriction, Session};
+
+/// The sets whose rows are power.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Power {
+    User,
+    Role,
+    Permission,
+}
+
+const POWERS: &[(&str, Power)] = &[("Users", Power::User), ("Roles", Power::Role), ("Permissions", Power::Permission)];
+
+impl Engine {
+    fn power(&self, ty: TypeId) -> Outcome<Option<Power>> {
+        if !self.schema.types[ty].security {
+            return Ok(None);
+        }
+        for (set, power) in POWERS {
+            if self.core_type(set)? == ty {
+                return Ok(Some(*power));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether the caller may make, change or delete a row that is power. `before` is none for a new one, `after` for one to go.
+    ///
+    /// # Errors
+    /// `FORBIDDEN`, `BAD_VALUE`
+    pub(super) fn check_power(
+        &self,
+        session: &mut Session<'_>,
+        caller: &Caller,
+        before: Option<&Entity>,
+        after: Option<&Entity>,
+    ) -> Outcome<()> {
+        let Some(entity) = before.or(after) else { return Ok(()) };
+        let Some(power) = self.power(entity.ty)? else { return Ok(()) };
+        let text = |entity: &Entity, name: &str| self.text_of(entity, name);
+        match power {
+            Power::User => match before.and_then(|user| self.number_of(user)) {
+                Some(user) if user != caller.user => self.check_power_over(session, caller, user),
+                _ => Ok(()),
+            },
+            Power::Permission => {
+                let names = [before, after].map(|entity| entity.and_then(|entity| text(entity, "Name")));
+                if let Some(name) = &names[1] {
+                    check_name(name).map_err(|why| Fault::new(&fault::BAD_VALUE, why).of("Name"))?;
+                }
+                match names {
+                    // A name that no role holds yet is power of nobody.
+                    [None, _] => Ok(()),
+                    [Some(before), after] if after.as_ref() != Some(&before) => {
+                        self.check_covers(caller, [Some(before), after].into_iter().flatten())
+                    }
+                    _ => Ok(()),
+                }
+            }
+            Power::Role => {
+                let is_built_in = |entity: &Entity| text(entity, "RoleType").as_deref() == Some(BUILT_IN);
+                let same = |name: &str| match (before, after) {
+                    (Some(before), Some(after)) => text(before, name) == text(after, name),
+                    _ => false,
+                };
+                let built_in = before.is_some_and(is_built_in) || after.is_some_and(is_built_in);
+                if built_in && !(same("Name") && same("RoleType")) {
+                    return Err(Fault::new(
+                        &fault::BAD_VALUE,
+                        "Built-in roles are the server's: they keep their names, and stay.",
+                    )
+                    .of("RoleType"));
+                }
+                match before.and_then(|role| self.number_of(role)) {
+                    Some(role) => self.check_role(session, caller, role),
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+
+    /// Whether the caller may pair two rows in a link table, or part them, where that is power: `own` and `other` are the keys of the row
+    /// that `navigation` begins at, and of the one at its end.
+    ///
+    /// # Errors
+    /// `FORBIDDEN`
+    pub(super) fn check_grant(
+        &self,
+        session: &mut Session<'_>,
+        caller: &Caller,
+        (ty, navigation): (TypeId, &Navigation),
+        own: &[Value],
+        other: &[Value],
+    ) -> Outcome<()> {
+        if self.power(ty)?.is_none() && self.power(navigation.target)?.is_none() {
+            return Ok(());
+        }
+        let roles = self.core_type("Roles")?;
+        // The role that receives, and what it receives: from whichever end the path came.
+        let (own, other) = (as_number(own), as_number(other));
+        let (role, end, end_type) = match ty == roles {
+            true => (own, other, navigation.target),
+            false => (other, own, ty),
+        };
+        match self.power(end_type)? {
+            Some(Power::Permission) => {
+                let key = Restriction::Key(vec![end.map_or(Value::Null, Value::Integer)]);
+                let names = self.columns(session, end_type, &["Name"], None, vec![key])?;
+                let names = names.into_iter().flatten().filter_map(|name| match name {
+                    Value::Text(name) => Some(name),
+                    _ => None,
+                });
+                self.check_covers(caller, names)
+            }
+            Some(Power::Role) => end.map_or(Ok(()), |included| self.check_role(session, caller, included)),
+            Some(Power::User) => role.map_or(Ok(()), |role| self.check_role(session, caller, role)),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the caller holds all that a role gives.
+    fn check_role(&self, session: &mut Session<'_>, caller: &Caller, role: i64) -> Outcome<()> {
+        let ty = self.core_type("Roles")?;
+        let key = Restriction::Key(vec![Value::Integer(role)]);
+        // Also of a role that is not active: it may be, tomorrow.
+        let rows = self.columns(session, ty, &["Name", "Tid"], None, vec![key])?;
+        let Some([Value::Text(name), Value::Bytes(tenant)]) = rows.first().map(Vec::as_slice) else {
+            return Ok(());
+        };
+        let tenant = Guid::try_from(tenant.as_slice()).unwrap_or(SYSTEM_TENANT);
+        let first = Role {
+            id: role,
+            name: name.clone(),
+            tenant,
+        };
+        if tenant == SYSTEM_TENANT && name == role::UBER_ADMIN && !caller.rights.operator {
+            return Err(more_than_held());
+        }
+        let roles = self.with_included(session, vec![first], tenant)?;
+        let names = self.permissions_of(session, roles.iter().map(|role| role.id).collect())?;
+        self.check_covers(caller, names)
+    }
+
+    /// Whether the caller holds all that a user holds.
+    fn check_power_over(&self, session: &mut Session<'_>, caller: &Caller, user: i64) -> Outcome<()> {
+        if caller.rights.operator {
+            return Ok(());
+        }
+        let (operator, names) = self.power_of(session, user)?;
+        if operator {
+            return Err(more_than_held());
+        }
+        self.check_covers(caller, names)
+    }
+
+    /// Whether every one of some permissions is the caller's, too.
+    pub(super) fn check_covers(&self, caller: &Caller, names: impl IntoIterator<Item = String>) -> Outcome<()> {
+        match names.into_iter().all(|name| caller.rights.covers(&name)) {
+            true => Ok(()),
+            false => Err(more_than_held()),
+        }
+    }
+
+    /// After a change of a row that is power, or of a link between two: the root tenant keeps an operator, and an administrator does not
+    /// leave his tenant without one.
+    ///
+    /// # Errors
+    /// `CONFLICT`
+    pub(super) fn keep_administrator(&self, session: &mut Session<'_>, caller: &Caller, ty: TypeId) -> Outcome<()> {
+        if self.power(ty)?.is_none() {
+            return Ok(());
+        }
+        let rights = &caller.rights;
+        if rights.operator && !self.has_administrator(session, SYSTEM_TENANT)? {
+            return Err(Fault::new(&fault::CONFLICT, "Somebody has to be left who may do everything."));
+        }
+        if rights.administrator && !rights.operator && !self.has_administrator(session, caller.tenant)? {
+            return Err(Fault::new(&fault::CONFLICT, "The tenant needs an administrator."));
+        }
+        Ok(())
+    }
+
+    /// Whether an active user of a tenant may do everything in it; in the root tenant, in all.
+    fn has_administrator(&self, session: &mut Session<'_>, tenant: Guid) -> Outcome<bool> {
+        let mut roles = match tenant == SYSTEM_TENANT {
+            true => self.built_in_role(session, tenant, role::UBER_ADMIN)?,
+            false => self.roles_with(session, ADMINISTRATOR)?,
+        };
+        roles.retain(|role| role.tenant == tenant || role.tenant == SYSTEM_TENANT);
+        let roles = self.with_including(session, roles, tenant)?;
+        let (_, table, near, far) = self.role_link("Users")?;
+        let holders = Restriction::LinkIn {
+            table,
+            near,
+            far,
+            values: roles.into_iter().map(|role| vec![Value::Integer(role.id)]).collect(),
+        };
+        let users = self.columns(session, self.core_type("Users")?, &["Tid", "Active"], None, vec![holders])?;
+        let of = Value::Bytes(tenant.to_vec());
+        Ok(users.iter().any(|user| user[0] == of && user[1] == Value::Boolean(true)))
+    }
+
+    fn number_of(&self, entity: &Entity) -> Option<i64> {
+        as_number(&entity.key(&self.schema.types[entity.ty]))
+    }
+
+    fn text_of(&self, entity: &Entity, name: &str) -> Option<String> {
+        let of: &[Property] = &self.schema.types[entity.ty].properties;
+        let index = of.iter().position(|property| property.name == name)?;
+        match &entity.values[index] {
+            Value::Text(text) => Some(text.clone()),
+            _ => None,
+        }
+    }
+}
+
+fn as_number(key: &[Value]) -> Option<i64> {
+    match key {
+        [Value::Integer(number)] => Some(*number),
+        _ => None,
+    }
+}
+
+fn more_than_held() -> Fault {
+    forbidden("This needs every permission that it is about, and you do not hold all of them.")
+}
