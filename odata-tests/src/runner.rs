@@ -152,7 +152,7 @@ impl Run<'_> {
 
     /// Sends one request; the error is what differed.
     fn send(&mut self, exchange: &Exchange, expected: &[(usize, Expected)]) -> Result<(), String> {
-        let user = exchange.user.as_deref().unwrap_or("admin").to_owned();
+        let user = self.fill(exchange.user.as_deref().unwrap_or("admin"));
         if !self.clients.contains_key(&user) {
             return Err(format!("  no such user: {user}"));
         }

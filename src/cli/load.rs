@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{House, load_json, say, told};
-use crate::auth::password;
-use crate::engine::Engine;
+use crate::auth::{guid, password};
+use crate::engine::{Engine, identity};
+use crate::model::caller::Guid;
 use crate::model::edm::{Edm, Value};
 use crate::model::fault::{Fault, Outcome};
 use crate::model::limits::LOAD_ROWS;
@@ -31,6 +32,9 @@ pub struct Arguments {
     /// CSV with property names in its first line (an empty field is null, "" the empty string), or a JSON array of entities
     #[arg(value_name = "FILE.csv|.json")]
     file: PathBuf,
+    /// The tenant that the rows belong to, where the set's rows belong to tenants
+    #[arg(long, value_name = "GUID", default_value = "11111111-1111-1111-1111-111111111111")]
+    tenant: String,
 }
 
 /// Where rows go.
@@ -39,6 +43,8 @@ struct Target {
     set: SetId,
     /// Index of a navigation with a link table.
     navigation: Option<usize>,
+    /// Whose rows they are.
+    tenant: Guid,
 }
 
 /// What is loaded.
@@ -53,7 +59,8 @@ pub enum Row {
 /// Loads the file.
 pub fn run(settings: &Settings, arguments: &Arguments) -> Result<(), String> {
     let house = House::open(settings)?;
-    let target = target(house.schema(), &arguments.target)?;
+    let tenant = tenant(&house, &arguments.tenant)?;
+    let target = target(house.schema(), &arguments.target, tenant)?;
     let mut loader = Loader {
         house: &house,
         target,
@@ -75,7 +82,16 @@ pub fn run(settings: &Settings, arguments: &Arguments) -> Result<(), String> {
     Ok(())
 }
 
-fn target(schema: &Schema, text: &str) -> Result<Target, String> {
+fn tenant(house: &House, text: &str) -> Result<Guid, String> {
+    let tenant = guid(text).ok_or_else(|| format!("--tenant: {text} is not a Guid"))?;
+    let known = house.db.read_now(|session| identity::tenant_exists(&house.engine, session, tenant));
+    match known.map_err(|fault| told(&fault))? {
+        true => Ok(tenant),
+        false => Err(format!("--tenant: there is no tenant {text}")),
+    }
+}
+
+fn target(schema: &Schema, text: &str, tenant: Guid) -> Result<Target, String> {
     let mut parts = text.split('/');
     let (endpoint, set, navigation) = match (parts.next(), parts.next(), parts.next(), parts.next()) {
         (Some(endpoint), Some(set), navigation, None) => (endpoint, set, navigation),
@@ -101,6 +117,7 @@ fn target(schema: &Schema, text: &str) -> Result<Target, String> {
     Ok(Target {
         set,
         navigation: navigation.transpose()?,
+        tenant,
     })
 }
 
@@ -342,7 +359,7 @@ fn insert(engine: &Engine, session: &mut Session<'_>, target: Target, rows: Vec<
         }
     }
     match target.navigation {
-        None => engine.load(session, target.set, entities),
-        Some(navigation) => engine.load_links(session, target.set, navigation, pairs),
+        None => engine.load(session, target.set, target.tenant, entities),
+        Some(navigation) => engine.load_links(session, target.set, navigation, target.tenant, pairs),
     }
 }

@@ -115,7 +115,11 @@ impl Engine {
         // What the server sets itself, such as the tenant, is not for a link to say.
         if let Some((index, _)) = fixed.iter().find(|(index, value)| new.values[*index] != *value) {
             let name = &entity.properties[*index].name;
-            return Err(Fault::new(&fault::BAD_VALUE, format!("{name} is for the server to set.")).of(name));
+            let message = match entity.tenant == Some(*index) {
+                true => "What the entity leads to is of another tenant: name the tenant in the header.".to_owned(),
+                false => format!("{name} is for the server to set."),
+            };
+            return Err(Fault::new(&fault::BAD_VALUE, message).of(name));
         }
         self.check_references(session, &scope, &new, None)?;
         self.check_power(session, caller, None, Some(&new))?;

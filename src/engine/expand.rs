@@ -74,7 +74,7 @@ impl Engine {
                 .map(|column| cell_of(&self.schema, &page.layout, column).map(|cell| page.rows.cell(row, cell).to_value()))
                 .collect(),
             _ => self.schema.types[*ty]
-                .key
+                .row_key
                 .iter()
                 .map(|&key| cells[key].map(|cell| page.rows.cell(row, cell).to_value()))
                 .collect(),
@@ -99,7 +99,7 @@ impl Engine {
             nested: false,
         }];
         let mut columns = Columns::of(&self.schema, target, &expand.shape);
-        let key: Vec<String> = self.schema.types[target].key_properties().map(|key| key.column.clone()).collect();
+        let key = self.key_columns(target);
         let (by, outputs): (Vec<usize>, Vec<Output>) = match &navigation.join {
             Some(Join::Link { table, near, .. }) => {
                 let kind = |name: &String| {

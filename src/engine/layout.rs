@@ -19,7 +19,7 @@ pub struct Columns {
 }
 
 impl Columns {
-    /// The columns of an entity's properties: those that the shape shows, the key, and what the ETag is made of.
+    /// The columns of an entity's properties: those that the shape shows, the row key, and what the ETag is made of.
     pub fn of(schema: &Schema, ty: TypeId, shape: &Shape) -> Columns {
         let mut columns = Columns::default();
         let entity = &schema.types[ty];
@@ -54,7 +54,7 @@ impl Columns {
         // Atom shows them whatever is selected (SEL-12).
         let mapped = |property| mapping::is_mapped(schema, ty, property);
         for (index, property) in entity.properties.iter().enumerate() {
-            let wanted = shape.shows(&property.name) || property.concurrency || entity.key.contains(&index) || mapped(property);
+            let wanted = shape.shows(&property.name) || property.concurrency || entity.row_key.contains(&index) || mapped(property);
             let there = !property.column.is_empty() && !property.write_only;
             let output = || match property.is_structural() {
                 true => Output::Property(ty, index),
@@ -92,10 +92,10 @@ impl Columns {
         self.outputs.len() - 1
     }
 
-    /// The cells of the key, in its order.
+    /// The cells of the row key.
     pub fn key_cells(&self, entity: &EntityType) -> Vec<usize> {
         let cells = &self.layout.types[0].1;
-        entity.key.iter().filter_map(|&index| cells[index]).collect()
+        entity.row_key.iter().filter_map(|&index| cells[index]).collect()
     }
 }
 

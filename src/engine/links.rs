@@ -209,11 +209,16 @@ impl Engine {
         })
     }
 
+    /// What a client may say of a foreign key: without the tenant, which is the row's own anyway.
+    pub(super) fn said<'s, T>(&self, target: TypeId, columns: &'s [T]) -> &'s [T] {
+        &columns[columns.len().saturating_sub(self.schema.types[target].key.len())..]
+    }
+
     /// Whether a link is the server's to set, as those to creator and tenant are.
     pub(super) fn is_owned(&self, ty: TypeId, navigation: &Navigation) -> bool {
         let (holder, columns) = match &navigation.join {
-            Some(Join::Near { columns }) => (ty, columns),
-            Some(Join::Far { columns }) => (navigation.target, columns),
+            Some(Join::Near { columns }) => (ty, self.said(navigation.target, columns)),
+            Some(Join::Far { columns }) => (navigation.target, self.said(ty, columns)),
             _ => return false,
         };
         let holder = &self.schema.types[holder];
@@ -430,8 +435,9 @@ impl Engine {
         set.and_then(|set| self.schema.target_set(set, navigation))
     }
 
+    /// The columns of a type's row key.
     pub(super) fn key_columns(&self, ty: TypeId) -> Vec<String> {
-        let key = self.schema.types[ty].key_properties();
+        let key = self.schema.types[ty].row_key_properties();
         key.map(|property| property.column.clone()).collect()
     }
 

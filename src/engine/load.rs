@@ -1,20 +1,23 @@
 //! Loading rows: as given, keys included, many in one transaction.
 
 use super::Engine;
-use crate::model::caller::Caller;
+use crate::model::caller::{Caller, Guid};
 use crate::model::edm::Value;
 use crate::model::fault::{Fault, Outcome};
-use crate::model::schema::{Join, SetId};
+use crate::model::schema::{EntityType, Join, SetId};
 use crate::model::target::Body;
 use crate::store::{Insert, Session};
 
 impl Engine {
-    /// Inserts rows into a set. Keys that the database would number are taken as given. References are checked at the end of
-    /// the transaction, so rows may refer to later ones.
-    pub fn load(&self, session: &mut Session<'_>, set: SetId, rows: Vec<Body>) -> Outcome<()> {
+    /// Inserts rows into a set, as rows of a tenant where they belong to one. Keys that the database would number are taken as given.
+    /// References are checked at the end of the transaction, so rows may refer to later ones.
+    pub fn load(&self, session: &mut Session<'_>, set: SetId, tenant: Guid, rows: Vec<Body>) -> Outcome<()> {
         session.defer_references()?;
         let ty = self.schema.sets[set].entity_type;
-        let caller = Caller::server();
+        let caller = Caller {
+            tenant,
+            ..Caller::server()
+        };
         for body in rows {
             let numbers: Vec<(usize, Value)> = body
                 .values
@@ -35,9 +38,18 @@ impl Engine {
         Insert::new(&self.schema, table).advance(session)
     }
 
-    /// Inserts pairs of keys into the link table of a many-to-many navigation.
-    pub fn load_links(&self, session: &mut Session<'_>, set: SetId, navigation: usize, rows: Vec<(Vec<Value>, Vec<Value>)>) -> Outcome<()> {
-        let navigation = &self.schema.set_type(set).navigations[navigation];
+    /// Inserts pairs of keys into the link table of a many-to-many navigation; where keys are each tenant's own, those of a tenant.
+    pub fn load_links(
+        &self,
+        session: &mut Session<'_>,
+        set: SetId,
+        navigation: usize,
+        tenant: Guid,
+        rows: Vec<(Vec<Value>, Vec<Value>)>,
+    ) -> Outcome<()> {
+        let own_type = self.schema.set_type(set);
+        let navigation = &own_type.navigations[navigation];
+        let other_type = &self.schema.types[navigation.target];
         let Some(Join::Link { table, near, far }) = &navigation.join else {
             return Err(Fault::new(
                 &crate::model::fault::BAD_PATH,
@@ -45,8 +57,13 @@ impl Engine {
             ));
         };
         session.defer_references()?;
-        for (own, other) in &rows {
-            self.insert_pair(session, *table, (near, own), (far, other))?;
+        let row_key = |ty: &EntityType, key: Vec<Value>| match ty.has_tenant_key() {
+            true => std::iter::once(Value::Bytes(tenant.to_vec())).chain(key).collect(),
+            false => key,
+        };
+        for (own, other) in rows {
+            let (own, other) = (row_key(own_type, own), row_key(other_type, other));
+            self.insert_pair(session, *table, (near, &own), (far, &other))?;
         }
         Ok(())
     }

@@ -80,7 +80,7 @@ impl Engine {
         if scope.rule(ty.root).is_none() && (!ty.shared || scope.shares(ty.root)) {
             return Ok(());
         }
-        let key = vec![Restriction::Key(entity.key(ty))];
+        let key = vec![Restriction::Row(entity.key(ty))];
         match self.ask(session, scope, entity.ty, key, |select, session| select.exists(session))? {
             true => Ok(()),
             false => Err(forbidden("None of your roles allows this with this entity.")),

@@ -165,10 +165,10 @@ impl Engine {
             .clamp(1, limits::PAGE_SIZE_MAX)
     }
 
-    /// The order asked for, made total by the key (ORD-6).
+    /// The order asked for, made total by the row key (ORD-6).
     pub(super) fn total_order(&self, ty: TypeId, asked: &[Order]) -> Vec<Order> {
         let mut order = asked.to_vec();
-        for &key in &self.schema.types[ty].key {
+        for &key in &self.schema.types[ty].row_key {
             let is_key = |order: &Order| matches!(order.expr, Expr::Column { source: 0, property, .. } if property == key);
             if !order.iter().any(is_key) {
                 order.push(Order {

@@ -3,10 +3,10 @@
 
 use super::Engine;
 use super::permission::Verb;
-use crate::model::caller::{Caller, Scope};
+use crate::model::caller::{Caller, Scope, Tenants};
 use crate::model::edm::{Cell, Value};
 use crate::model::expr::Source;
-use crate::model::fault::{Fault, Outcome};
+use crate::model::fault::{self, Fault, Outcome};
 use crate::model::query::Shape;
 use crate::model::schema::{Join, Navigation, SetId, TypeId};
 use crate::model::target::{Resource, Step};
@@ -33,12 +33,12 @@ pub(super) struct Parent {
 }
 
 impl Place {
-    /// That of the entity with a key.
+    /// That of the entity with a row key.
     pub fn of(ty: TypeId, set: Option<SetId>, key: Vec<Value>) -> Place {
         Place {
             ty,
             set,
-            restrictions: vec![Restriction::Key(key)],
+            restrictions: vec![Restriction::Row(key)],
             null: false,
             parent: None,
         }
@@ -60,11 +60,14 @@ impl Engine {
         };
         for step in &resource.steps {
             match step {
-                Step::Key(values) => place.restrictions.push(Restriction::Key(values.clone())),
+                Step::Key(values) => {
+                    place.restrictions.push(Restriction::Key(values.clone()));
+                    self.one_tenant(session, caller, &mut place)?;
+                }
                 Step::Cast(ty) => place.ty = *ty,
                 Step::Among(keys) => {
-                    let columns = self.schema.types[place.ty].key_properties().map(|key| key.column.clone());
-                    place.restrictions.push(Restriction::ColumnsIn(columns.collect(), keys.clone()));
+                    let columns = self.key_columns(place.ty);
+                    place.restrictions.push(Restriction::ColumnsIn(columns, keys.clone()));
                 }
                 Step::Navigate { ty, navigation, set } => {
                     let scope = self.scope(caller, place.ty, place.set, Verb::Read)?;
@@ -76,13 +79,36 @@ impl Engine {
         Ok(place)
     }
 
+    /// Who acts in all tenants may name a key that several of them have. No row is picked by chance then.
+    ///
+    /// # Errors
+    /// `CONFLICT` when there are several.
+    fn one_tenant(&self, session: &mut Session<'_>, caller: &Caller, place: &mut Place) -> Outcome<()> {
+        let entity = &self.schema.types[place.ty];
+        let Some(tenant) = entity.tenant.filter(|_| entity.has_tenant_key() && caller.tenants == Tenants::All) else {
+            return Ok(());
+        };
+        let scope = self.scope(caller, place.ty, place.set, Verb::Read)?;
+        let column = entity.properties[tenant].column.clone();
+        let rows = self.rows(session, &scope, place, std::slice::from_ref(&column), 2)?;
+        match rows.as_slice() {
+            [] => {}
+            [row] => place.restrictions.push(Restriction::Columns(vec![column], row.clone())),
+            _ => {
+                let message = "Several tenants have this key: name the tenant in the header.";
+                return Err(Fault::new(&fault::CONFLICT, message));
+            }
+        }
+        Ok(())
+    }
+
     fn navigate(&self, session: &mut Session<'_>, scope: &Scope, place: &mut Place, ty: TypeId, navigation: usize) -> Outcome<()> {
         if place.null {
             return Err(Fault::not_found());
         }
         let entity = &self.schema.types[ty];
         let along = &entity.navigations[navigation];
-        let mut columns: Vec<String> = entity.key_properties().map(|key| key.column.clone()).collect();
+        let mut columns = self.key_columns(ty);
         let key_len = columns.len();
         if let Some(Join::Near { columns: near }) = &along.join {
             columns.extend(near.iter().cloned());
@@ -111,6 +137,18 @@ impl Engine {
         place: &Place,
         columns: &[String],
     ) -> Outcome<Option<Vec<Value>>> {
+        Ok(self.rows(session, scope, place, columns, 1)?.into_iter().next())
+    }
+
+    /// Some columns of the first entities at a place.
+    pub(super) fn rows(
+        &self,
+        session: &mut Session<'_>,
+        scope: &Scope,
+        place: &Place,
+        columns: &[String],
+        limit: usize,
+    ) -> Outcome<Vec<Vec<Value>>> {
         let sources = [Source {
             ty: place.ty,
             set: place.set,
@@ -122,12 +160,10 @@ impl Engine {
         let mut select = Select::new(&self.schema, scope, &sources);
         select.outputs = wanted.outputs;
         select.restrictions = place.restrictions.clone();
-        select.limit = Some(1);
+        select.limit = Some(limit);
         let rows = select.fetch(session)?;
-        if rows.is_empty() {
-            return Ok(None);
-        }
-        Ok(Some(cells.iter().map(|&cell| rows.cell(0, cell)).map(Cell::to_value).collect()))
+        let row = |row: usize| cells.iter().map(|&cell| rows.cell(row, cell)).map(Cell::to_value).collect();
+        Ok((0..rows.len()).map(row).collect())
     }
 }
 
@@ -143,7 +179,7 @@ pub(super) fn nothing() -> Shape {
 /// What restricts the targets of a navigation from the entity with a key (and, for a near join, the foreign key it holds).
 fn restrictions(navigation: &Navigation, key: &[Value], near: &[Value]) -> Vec<Restriction> {
     match &navigation.join {
-        Some(Join::Near { .. }) => vec![Restriction::Key(near.to_vec())],
+        Some(Join::Near { .. }) => vec![Restriction::Row(near.to_vec())],
         Some(Join::Far { columns }) => vec![Restriction::Columns(columns.clone(), key.to_vec())],
         Some(Join::Link { table, near, far }) => {
             vec![Restriction::Link {

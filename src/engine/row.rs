@@ -36,9 +36,9 @@ pub(super) struct Entity {
 }
 
 impl Entity {
-    /// The key's values, in its order.
+    /// The values of the row key.
     pub fn key(&self, entity: &EntityType) -> Vec<Value> {
-        entity.key.iter().map(|&index| self.values[index].clone()).collect()
+        entity.row_key.iter().map(|&index| self.values[index].clone()).collect()
     }
 
     /// Column names and values for a statement.

@@ -226,10 +226,8 @@ impl Engine {
         let entity = &self.schema.types[new.ty];
         for navigation in &entity.navigations {
             let Some(Join::Near { columns }) = &navigation.join else { continue };
-            let indexes: Option<Vec<usize>> = columns
-                .iter()
-                .map(|column| entity.properties.iter().position(|property| property.column == *column))
-                .collect();
+            let index = |column: &String| entity.properties.iter().position(|property| property.column == *column);
+            let indexes: Option<Vec<usize>> = self.said(navigation.target, columns).iter().map(index).collect();
             // A hidden column is not the body's, and server-owned members are right by themselves.
             let Some(indexes) = indexes.filter(|indexes| indexes.iter().all(|&index| !entity.properties[index].read_only)) else {
                 continue;
@@ -239,13 +237,11 @@ impl Engine {
             if unchanged || self.leads_nowhere(navigation, entity, &indexes, &values) || self.is_itself(new, navigation, &values) {
                 continue;
             }
-            if !self.ask(
-                session,
-                scope,
-                navigation.target,
-                vec![Restriction::Key(values)],
-                |select, session| select.exists(session),
-            )? {
+            let tenant = columns[..columns.len() - values.len()].iter().filter_map(index);
+            let row: Vec<Value> = tenant.map(|index| new.values[index].clone()).chain(values).collect();
+            if !self.ask(session, scope, navigation.target, vec![Restriction::Row(row)], |select, session| {
+                select.exists(session)
+            })? {
                 let name = &entity.properties[indexes[0]].name;
                 return Err(Fault::new(&fault::BAD_REFERENCE, format!("{name} names no {}.", navigation.name)).of(name));
             }
@@ -298,7 +294,7 @@ impl Engine {
                     session,
                     &everything,
                     ty,
-                    vec![refers, Restriction::Key(key.to_vec())],
+                    vec![refers, Restriction::Row(key.to_vec())],
                     |select, session| select.count(session),
                 )?,
                 false => 0,
@@ -339,8 +335,12 @@ impl Engine {
         far: (&[String], &[Value]),
     ) -> Outcome<()> {
         let mut insert = Insert::new(&self.schema, table);
-        let pairs = near.0.iter().zip(near.1).chain(far.0.iter().zip(far.1));
-        insert.values = pairs.map(|(column, value)| (column.as_str(), value.clone())).collect();
+        for (column, value) in near.0.iter().zip(near.1).chain(far.0.iter().zip(far.1)) {
+            // The tenant may stand on both sides: its column is one.
+            if insert.values.iter().all(|(known, _)| known != column) {
+                insert.values.push((column, value.clone()));
+            }
+        }
         insert.run(session).map(drop)
     }
 

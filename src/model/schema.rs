@@ -113,6 +113,9 @@ pub struct EntityType {
     pub has_stream: bool,
     /// Indexes into `properties`; the same in every type of the hierarchy.
     pub key: Vec<usize>,
+    /// What tells rows of the table apart: the key, and before it the tenant, where rows belong to tenants and clients choose
+    /// their keys. So a tenant's keys are its own, and nobody learns by a conflict which ones others have.
+    pub row_key: Vec<usize>,
     /// Inherited ones first, in declaration order.
     pub properties: Vec<Property>,
     /// Where its own properties begin.
@@ -357,6 +360,16 @@ impl EntityType {
     /// The key properties.
     pub fn key_properties(&self) -> impl Iterator<Item = &Property> {
         self.key.iter().map(|&index| &self.properties[index])
+    }
+
+    /// The properties of `row_key`.
+    pub fn row_key_properties(&self) -> impl Iterator<Item = &Property> {
+        self.row_key.iter().map(|&index| &self.properties[index])
+    }
+
+    /// Whether two tenants may have entities with the same key.
+    pub fn has_tenant_key(&self) -> bool {
+        self.row_key.len() > self.key.len()
     }
 
     /// Has concurrency properties, so its entities have ETags.

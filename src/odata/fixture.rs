@@ -334,6 +334,7 @@ fn entity_type(schema: &mut Schema, (name, base, is_open, own): &(&str, Option<&
         is_open: *is_open,
         has_stream: false,
         key: vec![0],
+        row_key: vec![0],
         properties,
         own_properties,
         navigations: Vec::new(),

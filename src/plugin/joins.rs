@@ -27,6 +27,7 @@ impl<'a> Build<'a> {
             }
             None => (self.hidden_columns(pair, side, table), true),
         };
+        let columns = self.with_tenant(pair, side, columns);
         let other = pair.sides[1 - side].multiplicity;
         self.foreign_key(ForeignKey {
             table,
@@ -39,6 +40,23 @@ impl<'a> Build<'a> {
         let near = Some(Join::Near { columns: columns.clone() });
         let far = Some(Join::Far { columns });
         if side == 0 { [near, far] } else { [far, near] }
+    }
+
+    /// A key that tenants have each for themselves leads to one of the own tenant.
+    fn with_tenant(&mut self, pair: &Pair<'a>, side: usize, mut columns: Vec<String>) -> Vec<String> {
+        let (holder, target) = (&self.schema.types[pair.sides[side].ty], &self.schema.types[pair.sides[1 - side].ty]);
+        match holder.tenant {
+            _ if !target.has_tenant_key() => {}
+            Some(tenant) => columns.insert(0, holder.properties[tenant].column.clone()),
+            None => {
+                let message = format!(
+                    "`{}` belongs to no tenant, but leads to `{}`, of which each tenant has its own: give it a `tenant`, too.",
+                    holder.name, target.name
+                );
+                self.problems.add(pair.place, message);
+            }
+        }
+        columns
     }
 
     /// Columns that no property shows: `<Nav>_<KeyProp>`.
@@ -93,6 +111,13 @@ impl<'a> Build<'a> {
         let types = [near, 1 - near].map(|side| &self.schema.types[pair.sides[side].ty]);
         let navigation = pair.sides[near].navigation.map_or("Target", |(_, raw)| &raw.name);
         let columns = link_columns(types, navigation);
+        let mut all: Vec<&(String, Edm)> = Vec::new();
+        for column in columns.iter().flatten() {
+            // The tenant may stand on both sides.
+            if !all.contains(&column) {
+                all.push(column);
+            }
+        }
         let column = |(name, edm): &(String, Edm)| Column {
             name: name.clone(),
             kind: ColumnKind::Primitive(*edm),
@@ -109,8 +134,8 @@ impl<'a> Build<'a> {
         };
         let table = Table {
             name,
-            columns: columns.iter().flatten().map(column).collect(),
-            key: names.concat(),
+            columns: all.iter().copied().map(column).collect(),
+            key: all.iter().map(|(name, _)| name.clone()).collect(),
             indexes: vec![Index {
                 columns: names[1].clone(),
                 unique: false,
@@ -154,7 +179,8 @@ fn key_column(property: &Property) -> Option<(String, Edm)> {
     }
 }
 
-/// Names of a link table's columns: the keys' own, or with the type's name (and the navigation's, from a type to itself).
+/// Names of a link table's columns: the keys' own, or with the type's name (and the navigation's, from a type to itself). The tenant
+/// of rows that have each tenant's own keys is one column for both sides: a pair never is of two tenants.
 fn link_columns(types: [&EntityType; 2], navigation: &str) -> [Vec<(String, Edm)>; 2] {
     let mut keys = types.map(|ty| ty.key_properties().filter_map(key_column).collect::<Vec<_>>());
     let lower = |name: &str| name.to_lowercase();
@@ -170,6 +196,16 @@ fn link_columns(types: [&EntityType; 2], navigation: &str) -> [Vec<(String, Edm)
     for (columns, prefix) in keys.iter_mut().zip(&prefixes) {
         for (name, _) in columns.iter_mut() {
             *name = namer.take(&if clash { format!("{prefix}_{name}") } else { name.clone() });
+        }
+    }
+    let tenant = types
+        .iter()
+        .filter(|ty| ty.has_tenant_key())
+        .find_map(|ty| ty.tenant.map(|index| &ty.properties[index]));
+    if let Some(tenant) = tenant {
+        let name = namer.take(&tenant.column);
+        for (columns, _) in keys.iter_mut().zip(types).filter(|(_, ty)| ty.has_tenant_key()) {
+            columns.insert(0, (name.clone(), Edm::Guid));
         }
     }
     keys

@@ -42,7 +42,7 @@ impl Build<'_> {
                 name: self.table_name(&name),
                 columns: columns(&self.schema, &family),
                 key: self.schema.types[root]
-                    .key_properties()
+                    .row_key_properties()
                     .map(|property| property.column.clone())
                     .collect(),
                 indexes: Vec::new(),
@@ -95,12 +95,17 @@ impl Build<'_> {
             let entity = &self.schema.types[ty];
             let tenant = entity.tenant.map(|index| entity.properties[index].column.clone());
             if let (Some(tenant), None) = (&tenant, entity.base) {
-                let key = entity
-                    .key_properties()
-                    .map(|property| property.column.clone())
-                    .filter(|column| column != tenant);
+                let key: Vec<String> = entity.key_properties().map(|property| property.column.clone()).collect();
+                // For those who act in all tenants.
+                if entity.has_tenant_key() {
+                    wanted.push(Index {
+                        columns: key.clone(),
+                        unique: false,
+                    });
+                }
+                let rest = key.into_iter().filter(|column| column != tenant);
                 wanted.push(Index {
-                    columns: std::iter::once(tenant.clone()).chain(key).collect(),
+                    columns: std::iter::once(tenant.clone()).chain(rest).collect(),
                     unique: false,
                 });
             }
@@ -115,21 +120,18 @@ impl Build<'_> {
                     .into_iter()
                     .chain([column.clone()])
                     .collect();
-                match said.unique {
-                    Unique::Tenant => wanted.push(Index {
-                        columns: scoped,
-                        unique: true,
-                    }),
-                    Unique::Global => wanted.push(Index {
-                        columns: vec![column],
-                        unique: true,
-                    }),
-                    Unique::No if said.index => wanted.push(Index {
+                let unique = match said.unique {
+                    Unique::Tenant => Some(scoped),
+                    Unique::Global => Some(vec![column.clone()]),
+                    Unique::No => None,
+                };
+                if said.index && unique.as_ref().is_none_or(|columns| *columns != [column.clone()]) {
+                    wanted.push(Index {
                         columns: vec![column],
                         unique: false,
-                    }),
-                    Unique::No => {}
+                    });
                 }
+                wanted.extend(unique.map(|columns| Index { columns, unique: true }));
             }
             wanted.extend(self.declared_indexes(ty));
             if let Some(table) = self.schema.types[ty].table {

@@ -134,6 +134,7 @@ impl<'a> Build<'a> {
             is_open: raw.is_open,
             has_stream: raw.has_stream,
             key: Vec::new(),
+            row_key: Vec::new(),
             properties: Vec::new(),
             own_properties: 0,
             navigations: Vec::new(),
@@ -200,6 +201,7 @@ impl<'a> Build<'a> {
             None => {
                 self.key(id, &at);
                 self.schema.types[id].tenant = self.tenant(id, &at);
+                self.row_key(id);
             }
         }
     }
@@ -208,7 +210,7 @@ impl<'a> Build<'a> {
     fn inherit(&mut self, id: usize, base: usize) {
         let raw = self.declared[id].raw;
         let from = &self.schema.types[base];
-        let (key, tenant, frame) = (from.key.clone(), from.tenant, from.frame);
+        let (key, row_key, tenant, frame) = (from.key.clone(), from.row_key.clone(), from.tenant, from.frame);
         let (open, stream, security, shared) = (from.is_open, from.has_stream, from.security, from.shared);
         let said = [("key", !raw.key.is_empty()), ("frame", raw.frame), ("tenant", raw.tenant.is_some())];
         for (what, _) in said.iter().filter(|(_, said)| *said) {
@@ -221,7 +223,7 @@ impl<'a> Build<'a> {
             );
         }
         let ty = &mut self.schema.types[id];
-        (ty.key, ty.tenant, ty.frame) = (key, tenant, frame);
+        (ty.key, ty.row_key, ty.tenant, ty.frame) = (key, row_key, tenant, frame);
         (ty.is_open, ty.has_stream, ty.security) = (ty.is_open || open, ty.has_stream || stream, ty.security || security);
         ty.shared |= shared;
     }
@@ -263,6 +265,29 @@ impl<'a> Build<'a> {
         }
         self.generated(id, &key);
         self.schema.types[id].key = key;
+    }
+
+    /// Keys that clients choose are the tenant's own; those that the server makes are different in all tenants.
+    fn row_key(&mut self, id: usize) {
+        let ty = &self.schema.types[id];
+        let mut row_key = ty.key.clone();
+        let chosen = ty.key_properties().any(|property| !property.generated && !property.read_only);
+        let by_default = ty.key_properties().any(|property| property.by_default);
+        if let Some(tenant) = ty.tenant.filter(|tenant| !ty.key.contains(tenant)) {
+            let wrong = match () {
+                () if by_default => "keys that are `generated = \"by default\"` would tell one tenant which numbers others have",
+                () if chosen && ty.shared => "keys that clients choose would be several rows' of one tenant, as the root tenant's are `shared`",
+                () => "",
+            };
+            if !wrong.is_empty() {
+                let message = format!("The rows of `{}` belong to tenants: {wrong}. Say `generated = true`.", ty.name);
+                self.problems.add(self.declared[id].raw.place, message);
+            }
+            if chosen {
+                row_key.insert(0, tenant);
+            }
+        }
+        self.schema.types[id].row_key = row_key;
     }
 
     /// Only the one key property can be numbered by the database.

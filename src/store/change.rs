@@ -34,7 +34,7 @@ pub struct Delete<'a> {
     row: Row<'a>,
 }
 
-/// One row of a type, by key, inside a scope.
+/// One row of a type, by row key, inside a scope.
 #[derive(Debug)]
 struct Row<'a> {
     schema: &'a Schema,
@@ -140,7 +140,7 @@ impl<'a> Row<'a> {
         let ty = &self.schema.types[self.ty];
         sql.push(" WHERE ");
         self.push_rule(sql);
-        sql.list(ty.key_properties().zip(self.key), " AND ", |sql, (key, value)| {
+        sql.list(ty.row_key_properties().zip(self.key), " AND ", |sql, (key, value)| {
             sql.name(&key.column)
                 .push(" = ")
                 .value(key.ty.primitive().unwrap_or(Edm::String), value.clone());
@@ -173,7 +173,7 @@ impl Row<'_> {
         sql.push("EXISTS (SELECT 1 FROM ");
         sources.push_table(sql, 0);
         sql.push(" WHERE ");
-        sql.list(entity.key_properties(), " AND ", |sql, key| {
+        sql.list(entity.row_key_properties(), " AND ", |sql, key| {
             sql.column(0, &key.column)
                 .push(" = ")
                 .name(&self.table.name)
@@ -187,7 +187,7 @@ impl Row<'_> {
 }
 
 impl<'a> Update<'a> {
-    /// Of the row of `ty` with this key.
+    /// Of the row of `ty` with this row key.
     pub fn new(schema: &'a Schema, scope: &'a Scope, ty: TypeId, key: &'a [Value]) -> Outcome<Update<'a>> {
         Ok(Update {
             row: Row::new(schema, scope, ty, key)?,
@@ -221,7 +221,7 @@ impl<'a> Update<'a> {
 }
 
 impl<'a> Delete<'a> {
-    /// Of the row of `ty` with this key.
+    /// Of the row of `ty` with this row key.
     pub fn new(schema: &'a Schema, scope: &'a Scope, ty: TypeId, key: &'a [Value]) -> Outcome<Delete<'a>> {
         Ok(Delete {
             row: Row::new(schema, scope, ty, key)?,
@@ -257,10 +257,16 @@ pub struct Pair<'a> {
 impl<'a> Pair<'a> {
     /// The columns of each side with its key.
     pub fn new(schema: &'a Schema, table: usize, near: (&'a [String], &[Value]), far: (&'a [String], &[Value])) -> Pair<'a> {
-        let columns = near.0.iter().zip(near.1).chain(far.0.iter().zip(far.1));
+        let mut columns: Vec<(&str, Value)> = Vec::new();
+        for (column, value) in near.0.iter().zip(near.1).chain(far.0.iter().zip(far.1)) {
+            // The tenant may stand on both sides: its column is one.
+            if columns.iter().all(|(known, _)| known != column) {
+                columns.push((column, value.clone()));
+            }
+        }
         Pair {
             table: &schema.tables[table],
-            columns: columns.map(|(column, value)| (column.as_str(), value.clone())).collect(),
+            columns,
         }
     }
 

@@ -11,7 +11,7 @@ use crate::model::expr::{Expr, Source};
 use crate::model::fault::{Fault, Outcome};
 use crate::model::page::Rows;
 use crate::model::query::Order;
-use crate::model::schema::{ColumnKind, Schema, TYPE_COLUMN, Table, TypeId};
+use crate::model::schema::{ColumnKind, Property, Schema, TYPE_COLUMN, Table, TypeId};
 
 /// A column of the answer.
 #[derive(Debug, Clone)]
@@ -31,8 +31,10 @@ pub enum Output {
 /// What the rows have to do with others.
 #[derive(Debug, Clone)]
 pub enum Restriction {
-    /// The row with this key.
+    /// Rows with this key, as a client says it: of each tenant at most one.
     Key(Vec<Value>),
+    /// The row with this row key ([`EntityType::row_key`](crate::model::schema::EntityType)).
+    Row(Vec<Value>),
     /// Rows with these values in these columns.
     Columns(Vec<String>, Vec<Value>),
     /// Rows with one of these tuples in these columns.
@@ -261,7 +263,7 @@ impl<'a> Select<'a> {
     }
 
     fn push_link_far(&self, sql: &mut Sql, far: &[String]) {
-        let key = self.sources.schema.types[self.sources.of(0).ty].key_properties();
+        let key = self.sources.schema.types[self.sources.of(0).ty].row_key_properties();
         sql.list(far.iter().zip(key), " AND ", |sql, (far, key)| {
             sql.push("l.").name(far).push(" = ").column(0, &key.column);
         });
@@ -269,15 +271,10 @@ impl<'a> Select<'a> {
 
     fn push_restriction(&self, sql: &mut Sql, restriction: &Restriction) {
         let schema = self.sources.schema;
+        let ty = &schema.types[self.sources.of(0).ty];
         match restriction {
-            Restriction::Key(values) => {
-                let key = schema.types[self.sources.of(0).ty].key_properties();
-                sql.list(key.zip(values), " AND ", |sql, (key, value)| {
-                    sql.column(0, &key.column)
-                        .push(" = ")
-                        .value(key.ty.primitive().unwrap_or(Edm::String), value.clone());
-                });
-            }
+            Restriction::Key(values) => self.push_key(sql, ty.key_properties(), values),
+            Restriction::Row(values) => self.push_key(sql, ty.row_key_properties(), values),
             Restriction::Columns(columns, values) => sql
                 .list(columns.iter().zip(values), " AND ", |sql, (column, value)| {
                     sql.column(0, column)
@@ -309,6 +306,14 @@ impl<'a> Select<'a> {
                 });
             }
         }
+    }
+
+    fn push_key<'k>(&self, sql: &mut Sql, key: impl Iterator<Item = &'k Property>, values: &[Value]) {
+        sql.list(key.zip(values), " AND ", |sql, (key, value)| {
+            sql.column(0, &key.column)
+                .push(" = ")
+                .value(key.ty.primitive().unwrap_or(Edm::String), value.clone());
+        });
     }
 
     /// `(a, b) IN ((1, 2), …)`; on PostgreSQL a row of `VALUES` would lose its types, so the plain list is used on both.

@@ -56,7 +56,7 @@ impl<'a> Sources<'a> {
                 .push(" AS l")
                 .number(source)
                 .push(" ON ");
-            let key = self.schema.types[self.list[source].ty].key_properties();
+            let key = self.schema.types[self.list[source].ty].row_key_properties();
             sql.list(far.iter().zip(key), " AND ", |sql, (far, key)| {
                 sql.push("l")
                     .number(source)
@@ -83,8 +83,8 @@ pub fn join_condition(sql: &mut Sql, sources: &Sources<'_>, source: usize) {
     let Some((parent, ty, join)) = sources.join(source) else {
         return sql.push("TRUE").done();
     };
-    let own_key = sources.schema.types[sources.of(source).ty].key_properties();
-    let parent_key = sources.schema.types[ty].key_properties();
+    let own_key = sources.schema.types[sources.of(source).ty].row_key_properties();
+    let parent_key = sources.schema.types[ty].row_key_properties();
     match join {
         Join::Near { columns } => sql
             .list(columns.iter().zip(own_key), " AND ", |sql, (column, key)| {

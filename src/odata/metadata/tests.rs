@@ -37,6 +37,7 @@ fn entity(name: &str, id: TypeId) -> EntityType {
         is_open: false,
         has_stream: false,
         key: vec![0],
+        row_key: vec![0],
         properties: vec![property("Id", Type::Primitive(Edm::Int32))],
         own_properties: 0,
         navigations: Vec::new(),
