@@ -82,6 +82,7 @@ mod tests {
             caller,
             version: 1,
             scope: None,
+            ticket: None,
             until: i64::MAX,
         })
     }

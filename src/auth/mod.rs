@@ -5,6 +5,7 @@
 //! of a user counts at once, and a cached proof costs no thread of its own.
 
 pub mod basic;
+pub mod bearer;
 pub mod cache;
 pub mod issuer;
 pub mod password;
@@ -15,13 +16,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::engine::Engine;
-use crate::model::caller::{Caller, Guid, Tenants};
+use crate::model::caller::{Caller, Guid, SessionKind, Tenants, Ticket};
 use crate::model::clock::Ticks;
 use crate::model::edm::{Edm, Value};
 use crate::model::fault::{self, Fault, Outcome};
 use crate::model::limits::CREDENTIAL_BYTES;
 use crate::model::text;
 use crate::store::{Db, Session};
+pub use tokens::Fresh;
 
 /// A way to prove who one is.
 #[derive(Debug)]
@@ -73,6 +75,8 @@ pub struct Proof {
     pub scope: Option<Vec<String>>,
     /// When it has to be made again at the latest.
     pub until: Ticks,
+    /// The session behind it, when it is a token of this server.
+    pub ticket: Option<Ticket>,
 }
 
 /// What a request says about who is calling: a field for each place where credentials may stand.
@@ -86,6 +90,8 @@ pub struct Presented<'a> {
     pub query: Option<&'a [u8]>,
     /// The cookie `token`.
     pub cookie: Option<&'a [u8]>,
+    /// Name and password from a body; such a request has nothing else.
+    pub password: Option<(&'a str, &'a str)>,
     /// The peer's address, to count attempts by.
     pub from: Option<IpAddr>,
 }
@@ -93,7 +99,13 @@ pub struct Presented<'a> {
 impl<'a> Presented<'a> {
     /// Whether there are no credentials, be they right or wrong.
     pub fn is_nothing(&self) -> bool {
-        self.credentials().is_none()
+        self.password.is_none() && self.credentials().is_none()
+    }
+
+    /// Whether it is the cookie that counts: browsers add it to whatever a page makes them send.
+    pub fn is_by_cookie(&self) -> bool {
+        let others = [self.authorization, self.token_header, self.query];
+        self.password.is_none() && self.cookie.is_some() && others.iter().all(Option::is_none)
     }
 
     /// The credentials that count: the scheme, what follows it, and the whole text.
@@ -113,6 +125,42 @@ impl<'a> Presented<'a> {
 pub struct News {
     /// The server's own proof for the client (Negotiate), in Base64.
     pub negotiate: Option<String>,
+    /// A token that the client may use from now on.
+    pub token: Option<Fresh>,
+    /// What becomes of the cookie.
+    pub cookie: Cookie,
+}
+
+/// What becomes of a browser's cookie.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Cookie {
+    /// It stays as it is.
+    #[default]
+    Keep,
+    /// It gets the new token.
+    Set,
+    /// It goes.
+    Clear,
+}
+
+impl News {
+    /// Somebody has signed in.
+    pub fn of(token: Fresh) -> News {
+        News {
+            token: Some(token),
+            cookie: Cookie::Set,
+            ..News::default()
+        }
+    }
+
+    /// Together with what came of the same request later, which counts more.
+    pub fn then(self, later: News) -> News {
+        News {
+            negotiate: later.negotiate.or(self.negotiate),
+            token: later.token.or(self.token.filter(|_| later.cookie != Cookie::Clear)),
+            cookie: if later.cookie == Cookie::Keep { self.cookie } else { later.cookie },
+        }
+    }
 }
 
 /// Knows who is calling.
@@ -129,6 +177,9 @@ pub struct Auth {
 impl Auth {
     /// Over the users of a database.
     pub fn new(config: Config, engine: Arc<Engine>, db: Db) -> Outcome<Auth> {
+        let tokens = tokens::Tokens::new(config.tokens.clone(), &db)?;
+        // There is one server to an engine; a second one in a test has the same key.
+        let _ = engine.tokens.set(tokens);
         Ok(Auth {
             config,
             engine,
@@ -148,6 +199,10 @@ impl Auth {
     /// # Errors
     /// 401 without credentials, and with such that are not right.
     pub async fn prove(&self, presented: Presented<'_>) -> Outcome<(Arc<Proof>, Option<News>)> {
+        if let Some((name, password)) = presented.password {
+            let proof = sign_in::by_password(self, None, name.to_owned(), password.to_owned(), presented.from).await?;
+            return Ok((proof, None));
+        }
         let Some((name, token, whole)) = presented.credentials() else {
             return Err(Fault::new(&fault::UNAUTHENTICATED, "This needs credentials."));
         };
@@ -164,7 +219,7 @@ impl Auth {
         let scheme = SCHEMES.iter().find(|scheme| name.eq_ignore_ascii_case(scheme.name.as_bytes()));
         match scheme.map(|scheme| scheme.kind) {
             Some(Kind::Basic) => Ok((basic::prove(self, print, token, presented.from).await?, None)),
-            Some(Kind::Bearer) => Err(refused()),
+            Some(Kind::Bearer) => bearer::prove(self, print, token, presented.is_by_cookie()).await,
             None => Err(refused()),
         }
     }
@@ -186,26 +241,34 @@ pub fn caller(engine: &Engine, session: &mut Session<'_>, proof: &Proof, tenant:
     if engine.security.version(session, engine.clock.now())? != proof.version {
         return Ok(None);
     }
+    let mut caller = proof.caller.clone();
+    caller.entry.ticket = proof.ticket;
     let Some(tenant) = tenant else {
-        return Ok(Some(proof.caller.clone()));
+        return Ok(Some(caller));
     };
     let Some(tenant) = guid(tenant) else {
         return Err(Fault::new(&fault::BAD_REQUEST, "The tenant header is not a Guid."));
     };
     if tenant == proof.caller.tenant {
-        return Ok(Some(proof.caller.clone()));
+        return Ok(Some(caller));
+    }
+    // Who acts as somebody else does it in that user's tenant.
+    if proof.ticket.is_some_and(|ticket| ticket.kind == SessionKind::Impersonation) {
+        return Err(foreign());
     }
     if tenant == [0; 16] && proof.caller.rights.operator {
-        return Ok(Some(Caller {
-            tenants: Tenants::All,
-            ..proof.caller.clone()
-        }));
+        caller.tenants = Tenants::All;
+        return Ok(Some(caller));
     }
-    let caller = match &proof.scope {
+    let there = match &proof.scope {
         Some(scope) => engine.caller(session, proof.caller.user, Some(tenant), Some(scope))?,
         None => engine.caller_in(session, proof.caller.user, tenant, proof.version)?,
     };
-    caller.map(Some).ok_or_else(foreign)
+    let there = there.ok_or_else(foreign)?;
+    Ok(Some(Caller {
+        entry: caller.entry,
+        ..there
+    }))
 }
 
 /// A Guid from its text.

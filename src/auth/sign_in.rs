@@ -50,6 +50,7 @@ pub async fn by_password(auth: &Auth, print: Option<Print>, name: String, passwo
                 version,
                 scope: None,
                 until: auth.engine.clock.now() + CREDENTIAL_CACHE_SECONDS as i64 * SECOND,
+                ticket: None,
             });
             if let Some(print) = print {
                 auth.cache.put(print, proof.clone(), auth.engine.clock.now());

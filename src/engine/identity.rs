@@ -209,6 +209,7 @@ pub fn add_tenant(engine: &Engine, session: &mut Session<'_>, tenant: Guid, name
 
 /// What a new entity needs beside its row: a tenant its roles; a user a name that no other has, in whatever letters.
 pub(super) fn settle(engine: &Engine, session: &mut Session<'_>, new: &Entity) -> Outcome<()> {
+    engine.check_session_write(new.ty)?;
     let entity = &engine.schema.types[new.ty];
     if new.ty == engine.core_type("Tenants")? {
         let Some(Value::Bytes(tenant)) = new.key(entity).into_iter().next() else {
@@ -255,13 +256,16 @@ fn add_roles(engine: &Engine, session: &mut Session<'_>, tenant: Guid) -> Outcom
 /// `RoleType` of the roles that every tenant has. Clients cannot make such roles, nor give them other names.
 pub const BUILT_IN: &str = "BuiltIn";
 
+/// Rows of others are not there: see `Session.toml`.
+const OWN_SESSIONS: &[&str] = &["Apc:SessionsCanRead", "Apc:SessionsCanDelete"];
+
 /// Roles that every tenant has (`reference/appclusive.md` 4.1), and the permissions that they hold at first.
 const BUILT_IN_ROLES: &[(&str, &[&str])] = &[
     (role::CLOUD_ADMIN, &[ADMINISTRATOR]),
     (role::CLOUD_USER, &[EVERYTHING]),
     ("CloudGuest", &[]),
     (role::CREATOR_OWNER, &[]),
-    (role::EVERYONE, &[]),
+    (role::EVERYONE, OWN_SESSIONS),
     ("AppclusiveEveryone", &[]),
     (role::PARENT_TENANT, &[]),
     (role::CHILD_TENANTS, &[]),
@@ -406,7 +410,7 @@ pub fn set_password(engine: &Engine, session: &mut Session<'_>, user: i64, passw
         ("RowVersion", Value::Bytes(engine.next_version())),
     ];
     update.run(session)?;
-    raise_security_version(session)
+    engine.end_sessions(session, user)
 }
 
 fn text(text: &str) -> Value {

@@ -363,6 +363,7 @@ impl Engine {
         changed: &mut Entity,
         hidden: &[(String, Value)],
     ) -> Outcome<()> {
+        self.check_session_write(current.ty)?;
         self.stamp(caller, changed, false);
         let entity = &self.schema.types[current.ty];
         let key = current.key(entity);
@@ -376,6 +377,7 @@ impl Engine {
         self.check_within(session, scope, changed)?;
         if entity.security {
             identity::check_name(self, session, changed)?;
+            self.user_changed(session, current, changed)?;
         }
         self.touched(session, current.ty)?;
         self.keep_administrator(session, caller, current.ty)

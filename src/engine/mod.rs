@@ -21,12 +21,14 @@ mod read;
 mod resolve;
 pub mod rights;
 mod row;
+pub mod sessions;
 mod write;
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
 
+use crate::auth::tokens::Tokens;
 use crate::model::clock::Clock;
 use crate::model::rights::Targets;
 use crate::model::schema::{Join, Schema, SetId, TypeId};
@@ -52,6 +54,8 @@ pub struct Engine {
     unenforced: HashMap<TypeId, Vec<Incoming>>,
     /// The security version, as last seen.
     pub security: identity::SecurityWatch,
+    /// Makes tokens; there when the server serves.
+    pub tokens: OnceLock<Tokens>,
     /// The last RowVersion given; they only grow.
     version: AtomicI64,
 }
@@ -78,6 +82,7 @@ impl Engine {
             page_size,
             unenforced,
             security: identity::SecurityWatch::default(),
+            tokens: OnceLock::new(),
             version: AtomicI64::new(0),
         }
     }

@@ -5,10 +5,12 @@
 
 mod built_in;
 mod declared;
+mod sessions;
 mod tenants;
 
 use super::Engine;
 use super::row::Entity;
+use crate::auth::News;
 use crate::model::caller::{Caller, Scope};
 use crate::model::edm::Value;
 use crate::model::fault::{self, Fault, Outcome};
@@ -43,6 +45,8 @@ pub enum Given {
     Value(Value),
     /// Entities, rows or not; of an operation that answers one the only one.
     Entities(Box<Page>),
+    /// One of these, and what the client has to be told beside it.
+    Told(Box<Given>, Box<News>),
 }
 
 /// What a handler is bound to.
@@ -123,6 +127,14 @@ const fn of_tenant(name: &'static str, run: Run) -> Handler {
     }
 }
 
+/// One that begins or ends sessions, for whoever can sign in: it asks itself who may.
+const fn of_sessions(name: &'static str, arguments: usize, run: Run) -> Handler {
+    Handler {
+        writes: true,
+        ..open(name, arguments, run)
+    }
+}
+
 /// Every handler.
 pub const HANDLERS: &[Handler] = &[
     Handler {
@@ -138,6 +150,14 @@ pub const HANDLERS: &[Handler] = &[
     open("Time", 0, built_in::time),
     open("Echo", 1, built_in::echo),
     open("CurrentUser", 0, built_in::current_user),
+    of_sessions("SignIn", 0, sessions::sign_in),
+    of_sessions("SignOut", 0, sessions::sign_out),
+    Handler {
+        binds: Binds::One("Users"),
+        ..of_sessions("SignOutEverywhere", 0, sessions::sign_out_everywhere)
+    },
+    of_sessions("Impersonate", 1, sessions::impersonate),
+    of_sessions("CreateToken", 4, sessions::create_token),
     open("CurrentTenant", 0, tenants::current),
     of_tenant("TenantInformation", tenants::information),
     of_tenant("IsAncestor", tenants::is_ancestor),

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Engine, identity};
-use crate::model::caller::{Caller, Guid, SYSTEM_TENANT, Tenants, role};
+use crate::model::caller::{Caller, Entry, Guid, SYSTEM_TENANT, Tenants, role};
 use crate::model::edm::Value;
 use crate::model::fault::{self, Fault, Outcome};
 use crate::model::limits::{CREDENTIAL_CACHE, PERMISSIONS_HELD, ROLES_HELD};
@@ -68,6 +68,7 @@ impl Engine {
             tenant,
             tenants: Tenants::One(tenant),
             rights: Arc::new(rights),
+            entry: Entry::default(),
         }))
     }
 

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use actix_web::web::{Bytes, Data, Payload, route};
-use actix_web::{App as ActixApp, HttpMessage, HttpRequest, HttpResponse, HttpServer};
+use actix_web::{App as ActixApp, HttpRequest, HttpResponse, HttpServer};
 
 use super::conditions::Method;
 use super::cors::{METHODS, Origins};
@@ -18,7 +18,7 @@ use super::origin::{Network, split_url};
 use super::reply::{self, Answer};
 use super::request;
 use super::visitor::{self, Visitor};
-use super::{document, entity};
+use super::{core4, document, entity, login};
 use crate::auth::{self, Auth};
 use crate::engine::Engine;
 use crate::model::fault::{Fault, Outcome};
@@ -79,7 +79,8 @@ pub struct App {
     /// `$metadata` of each endpoint.
     pub metadata: Vec<Metadata>,
     metrics: Metrics,
-    finish: Finish,
+    /// What every response gets.
+    pub finish: Finish,
 }
 
 /// `$metadata` of an endpoint, which is the same for everybody as long as the server runs.
@@ -109,6 +110,12 @@ enum Place<'a> {
     Health,
     Metrics,
     Index,
+    /// The log-in of people.
+    Login,
+    /// The way out of it.
+    Logout,
+    /// One of core4's: what follows its root.
+    Core4(&'a str),
     /// An endpoint, and what follows the slash after it.
     Endpoint(usize, &'a str),
     Nowhere,
@@ -132,7 +139,12 @@ impl<'a> Place<'a> {
             "health" => return Place::Health,
             "metrics" => return Place::Metrics,
             "" | "api" => return Place::Index,
+            "login" => return Place::Login,
+            "logout" => return Place::Logout,
             _ => {}
+        }
+        if let Some(path) = path.strip_prefix(core4::ROOT).filter(|path| core4::is_there(path)) {
+            return Place::Core4(path);
         }
         let Some(path) = path.strip_prefix("api/") else {
             return Place::Nowhere;
@@ -227,8 +239,16 @@ async fn answer(request: HttpRequest, payload: Payload, app: Data<App>) -> HttpR
     let response = match app.finish.cors.preflight(&request) {
         Some(response) => response,
         None => match guarded(lead(&app, &request, payload, place)).await {
-            Ok(answer) => answer.into_response(),
-            Err(fault) => reply::of_fault(&fault, error_choice(&app.config, &request)),
+            Ok(mut answer) => {
+                if let Some(news) = answer.news.take() {
+                    visitor::tell(&request, *news);
+                }
+                answer.into_response()
+            }
+            Err(fault) => match login::instead(&app, &request, &fault) {
+                Some(answer) => answer.into_response(),
+                None => reply::of_fault(&fault, error_choice(&app.config, &request)),
+            },
         },
     };
     let response = match callback(&app.config, &request).filter(|_| !label.is_empty()) {
@@ -236,9 +256,7 @@ async fn answer(request: HttpRequest, payload: Payload, app: Data<App>) -> HttpR
         None => response,
     };
     let mut response = app.finish.apply(&request, response).await;
-    if let Some(news) = request.extensions_mut().remove::<auth::News>() {
-        visitor::announce(&news, response.headers_mut());
-    }
+    visitor::announce(&app, &request, response.headers_mut());
     running.answered(Method::label(request.method().as_str()), response.status().as_u16(), label);
     response
 }
@@ -271,6 +289,10 @@ async fn lead(app: &Data<App>, request: &HttpRequest, payload: Payload, place: P
             Visitor::enter(app, request).await?.check().await?;
             Ok(index(&app.engine.schema))
         }
+        // Rare, and kept out of the future that every request is.
+        Place::Login => Box::pin(login::answer(app, request, payload)).await,
+        Place::Logout => Box::pin(login::leave(app, request)).await,
+        Place::Core4(path) => Box::pin(core4::answer(app, request, payload, path)).await,
         Place::Endpoint(endpoint, rest) => entity::answer(app, request, payload, endpoint, rest).await,
         Place::Nowhere => Visitor::enter(app, request).await?.refuse(Fault::not_found()).await,
     }

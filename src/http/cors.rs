@@ -15,7 +15,7 @@ const REQUEST_HEADERS: &str = "authorization, content-type, accept, dataservicev
     if-match, if-none-match, range, if-range, prefer, x-http-method, x-requested-with, x-csrf-token, sap-cancel-on-close, sap-contextid-accept, slug";
 /// Headers that a page may read. Without the version some clients guess how to read the body.
 const RESPONSE_HEADERS: &str = "DataServiceVersion, OData-Version, ETag, Location, DataServiceId, Preference-Applied, Allow, Retry-After, \
-    Link, X-Request-Id, Content-Range, Accept-Ranges, Content-Disposition";
+    Link, X-Request-Id, Content-Range, Accept-Ranges, Content-Disposition, token";
 /// Seconds that a browser may remember a preflight's answer: the longest that Chromium takes.
 const MAX_AGE: &str = "7200";
 
@@ -56,6 +56,13 @@ fn normal(text: &str) -> Option<String> {
         _ => host,
     };
     (is_scheme && is_host(host)).then(|| format!("{scheme}://{host}"))
+}
+
+/// The origin of a URL.
+fn origin_of(url: &str) -> Option<String> {
+    let (scheme, rest) = url.split_once("://")?;
+    let host = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    normal(&format!("{scheme}://{host}"))
 }
 
 /// What browsers are told.
@@ -114,6 +121,31 @@ impl Cors {
                 "Pages of other sites may not change anything here; see `cors_origins`.",
             )),
         }
+    }
+
+    /// A change that only a cookie vouches for has to show that a page of this server, or of an origin that may call, has made it: by
+    /// `Sec-Fetch-Site`, `Origin` or `Referer`, or by a header that pages of other sites cannot add. `own` is where clients reach the server.
+    ///
+    /// # Errors
+    /// `FORBIDDEN`.
+    pub fn check_page(&self, request: &HttpRequest, own: &str) -> Outcome<()> {
+        let text = |name: &str| request.headers().get(name).map(|value| value.to_str().unwrap_or("?"));
+        if matches!(text("sec-fetch-site"), Some("same-origin" | "none")) || text("x-requested-with").is_some() {
+            return Ok(());
+        }
+        let page = match (text("origin"), text("referer")) {
+            (Some(origin), _) => origin_of(origin),
+            (None, Some(referer)) => origin_of(referer),
+            (None, None) => None,
+        };
+        let is_known = |page: String| origin_of(own).is_some_and(|own| own == page) || self.origins.listed.contains(&page);
+        if page.is_some_and(is_known) {
+            return Ok(());
+        }
+        Err(Fault::new(
+            &fault::FORBIDDEN,
+            "A change with a cookie comes from a page of this server, or has the header X-Requested-With.",
+        ))
     }
 
     /// The answer to a preflight from an origin that may call: the same for every path, and so without credentials.
@@ -207,6 +239,36 @@ mod tests {
         ] {
             let expected = (expected.0.map(str::to_owned), expected.1);
             assert_eq!(marked(origins, origin), expected, "{origins} {origin}");
+        }
+    }
+
+    #[test]
+    fn a_cookie_alone_changes_nothing() {
+        let cors = Cors::new(Origins::read("https://a,*").unwrap(), &[]);
+        type Heads = &'static [(&'static str, &'static str)];
+        let cases: &[(Heads, bool)] = &[
+            (&[], false),
+            (&[("Sec-Fetch-Site", "same-origin")], true),
+            (&[("Sec-Fetch-Site", "none")], true),
+            (&[("Sec-Fetch-Site", "same-site")], false),
+            (&[("Sec-Fetch-Site", "cross-site"), ("Origin", "https://evil")], false),
+            (&[("Sec-Fetch-Site", "cross-site"), ("Origin", "https://a")], true),
+            (&[("Origin", "http://own:8080")], true),
+            (&[("Origin", "http://own")], false),
+            (&[("Origin", "null"), ("Referer", "http://own:8080/login")], false),
+            (&[("Referer", "http://own:8080/api/Core/")], true),
+            (&[("Referer", "http://own:8080.evil/")], false),
+            (&[("Referer", "http://evil/http://own:8080/")], false),
+            (&[("Referer", "nonsense")], false),
+            (&[("X-Requested-With", "XMLHttpRequest")], true),
+        ];
+        for (heads, expected) in cases {
+            let mut request = TestRequest::post();
+            for head in *heads {
+                request = request.insert_header(*head);
+            }
+            let outcome = cors.check_page(&request.to_http_request(), "http://own:8080/prefix");
+            assert_eq!(outcome.is_ok(), *expected, "{heads:?}");
         }
     }
 

@@ -12,7 +12,7 @@ use super::origin::origin;
 use super::plan::Plan;
 use super::reply::Answer;
 use super::request::{Headers, Line, Request};
-use super::visitor::Visitor;
+use super::visitor::{Visitor, without_token};
 use crate::engine::operation;
 use crate::model::caller::Caller;
 use crate::model::fault::{self, Fault, Outcome};
@@ -22,7 +22,8 @@ use crate::store::{Session, Weight};
 
 /// Answers a request below an endpoint's root; `path` is what follows it, as sent.
 pub async fn answer(app: &Data<App>, http: &HttpRequest, payload: Payload, endpoint: usize, path: &str) -> Outcome<Answer> {
-    let request = understand(app, http, endpoint, path);
+    let query = without_token(http.query_string());
+    let request = understand(app, http, endpoint, (path, &query));
     if let Ok(request) = &request
         && is_public(request)
     {
@@ -76,7 +77,7 @@ async fn plan(request: &Request<'_>, http: &HttpRequest, payload: Payload) -> Ou
 }
 
 /// All that can be said without body and database.
-fn understand<'a>(app: &'a App, http: &'a HttpRequest, endpoint: usize, path: &'a str) -> Outcome<Request<'a>> {
+fn understand<'a>(app: &'a App, http: &'a HttpRequest, endpoint: usize, (path, query): (&'a str, &'a str)) -> Outcome<Request<'a>> {
     let uri = http.uri();
     if uri.path_and_query().is_some_and(|target| target.as_str().len() > URL_BYTES) {
         return Err(Fault::new(&fault::URL_TOO_LONG, format!("A URL has at most {URL_BYTES} bytes.")));
@@ -85,7 +86,7 @@ fn understand<'a>(app: &'a App, http: &'a HttpRequest, endpoint: usize, path: &'
     let line = Line {
         method: http.method().as_str(),
         path,
-        query: http.query_string(),
+        query,
     };
     let root = format!("{origin}/api/{}/", app.engine.schema.endpoints[endpoint].name);
     Request::new(app, endpoint, root, line, Headers::of(http)?)

@@ -170,8 +170,12 @@ impl Plan {
                     arguments: &self.arguments,
                     preconditions: &self.preconditions,
                 };
-                let given = engine.invoke(session, caller, &invocation)?;
-                manner.answer(engine, self.endpoint, operation, &self.call.then, given)
+                let (given, news) = match engine.invoke(session, caller, &invocation)? {
+                    Given::Told(given, news) => (*given, Some(news)),
+                    given => (given, None),
+                };
+                let answer = manner.answer(engine, self.endpoint, operation, &self.call.then, given)?;
+                Ok(Answer { news, ..answer })
             }
         }
     }
@@ -276,7 +280,8 @@ impl Manner {
             ..Render::new(&engine.schema, endpoint, &self.root, choice.level)
         };
         match given {
-            Given::Nothing => nothing(),
+            // What is told beside the answer has been taken off.
+            Given::Nothing | Given::Told(..) => nothing(),
             Given::Entities(page) => self.entities(&render, choice, operation, &page),
             Given::Value(value) => {
                 let (path, ty) = match then {

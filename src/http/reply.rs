@@ -8,11 +8,13 @@ use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::web::Bytes;
 
 use super::media::{MediaBody, Parts};
-use crate::auth::SCHEMES;
+use crate::auth::{News, SCHEMES};
 use crate::model::fault::{self, Fault};
 use crate::odata::accept::Choice;
 use crate::odata::error;
 
+/// The header that a token goes out in, as core4's clients read it.
+pub const TOKEN: &str = "token";
 /// Seconds in `Retry-After` of a 503.
 const RETRY_SECONDS: &str = "1";
 
@@ -41,6 +43,10 @@ pub struct Answer {
     pub allow: &'static str,
     /// URL of the next page, where the format has no place for it.
     pub next: Option<String>,
+    /// Headers that few answers have; names in lower case.
+    pub further: Vec<(&'static str, Cow<'static, str>)>,
+    /// What signing in or out has to tell beside the answer; on a connection [`announce`](super::visitor::announce) tells it.
+    pub news: Option<Box<News>>,
     /// The body.
     pub body: Bytes,
     /// A stream instead of it.
@@ -89,6 +95,13 @@ impl Answer {
             if let Some(text) = text {
                 reply.add(name, text);
             }
+        }
+        for (name, text) in self.further {
+            reply.add(name, text);
+        }
+        // In a batch: a part has no cookies.
+        if let Some(token) = self.news.and_then(|news| news.token) {
+            reply.add(TOKEN, token.text);
         }
         if let Some(media) = self.media {
             reply.add_media(media);

@@ -1,13 +1,18 @@
 //! Who is calling, for the time of one request: the only way to the database.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
+use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::{HttpMessage, HttpRequest};
 
 use super::app::App;
-use crate::auth::{self, News, Presented, Proof};
-use crate::model::caller::Caller;
+use super::origin::origin;
+use super::reply::TOKEN;
+use crate::auth::{self, Cookie, News, Presented, Proof};
+use crate::model::caller::{Caller, Client};
+use crate::model::clock::SECOND;
 use crate::model::fault::{self, Fault, Outcome};
 use crate::store::{Session, Weight};
 
@@ -28,6 +33,8 @@ pub struct Visitor<'a> {
     app: &'a App,
     presented: Presented<'a>,
     tenant: Option<String>,
+    /// From where; of requests that may begin a session.
+    client: Option<Arc<Client>>,
     proof: Arc<Proof>,
 }
 
@@ -42,10 +49,26 @@ impl<'a> Visitor<'a> {
     /// 401.
     pub async fn enter(app: &'a App, request: &'a HttpRequest) -> Outcome<Visitor<'a>> {
         let headers = request.headers();
+        if headers.get_all(header::AUTHORIZATION).nth(1).is_some() {
+            return Err(Fault::new(&fault::BAD_REQUEST, "There is one header `Authorization` at most."));
+        }
         let presented = presented(app, request);
+        let is_change = ![Method::GET, Method::HEAD, Method::OPTIONS].contains(request.method());
+        if is_change && presented.is_by_cookie() {
+            app.finish.cors.check_page(request, &origin(&app.config, request)?)?;
+        }
+        Visitor::with(app, request, presented).await
+    }
+
+    /// Who has presented these credentials, from wherever in the request they are.
+    ///
+    /// # Errors
+    /// 401.
+    pub async fn with(app: &'a App, request: &'a HttpRequest, presented: Presented<'a>) -> Outcome<Visitor<'a>> {
+        let headers = request.headers();
         let (proof, news) = app.auth.prove(presented).await?;
         if let Some(news) = news {
-            request.extensions_mut().insert(news);
+            tell(request, news);
         }
         let tenant = app.config.tenant_headers.iter().find_map(|name| headers.get(name.as_str()));
         // What is not text is not a Guid either, and is refused as such.
@@ -54,6 +77,7 @@ impl<'a> Visitor<'a> {
             app,
             presented,
             tenant,
+            client: (request.method() == Method::POST || presented.password.is_some()).then(|| client(request)),
             proof,
         })
     }
@@ -64,6 +88,7 @@ impl<'a> Visitor<'a> {
             app: self.app,
             presented: self.presented,
             tenant: self.tenant.clone(),
+            client: self.client.clone(),
             proof: self.proof.clone(),
         }
     }
@@ -86,8 +111,12 @@ impl<'a> Visitor<'a> {
         let mut job = job;
         for _ in 0..TRIES {
             let (engine, proof, tenant) = (self.app.engine.clone(), self.proof.clone(), self.tenant.clone());
+            let client = self.client.clone();
             let attempt = move |session: &mut Session<'_>| match auth::caller(&engine, session, &proof, tenant.as_deref())? {
-                Some(caller) => Ok(Attempt::Done(job(session, &caller)?)),
+                Some(mut caller) => {
+                    caller.entry.client = client;
+                    Ok(Attempt::Done(job(session, &caller)?))
+                }
                 None => Ok(Attempt::Stale(job)),
             };
             let outcome = match work {
@@ -125,20 +154,133 @@ pub fn presented<'a>(app: &App, request: &'a HttpRequest) -> Presented<'a> {
     Presented {
         authorization: headers.get(header::AUTHORIZATION).map(|value| value.as_bytes()),
         token_header: headers.get(app.config.token_header.as_str()).map(|value| value.as_bytes()),
-        query: None,
-        cookie: None,
+        query: app
+            .config
+            .auth
+            .tokens
+            .in_query
+            .then(|| query_token(request.query_string()))
+            .flatten(),
+        cookie: cookie(headers),
+        password: None,
         from: request.peer_addr().map(|peer| peer.ip()),
     }
 }
 
+/// The query option `token`. Tokens have no letters that would be percent-encoded.
+fn query_token(query: &str) -> Option<&[u8]> {
+    let token = query.split('&').find_map(|piece| piece.strip_prefix("token="));
+    token.filter(|token| !token.is_empty()).map(str::as_bytes)
+}
+
+/// A query without the token, for whatever repeats it.
+pub fn without_token(query: &str) -> Cow<'_, str> {
+    if !query.contains("token=") {
+        return query.into();
+    }
+    let pieces: Vec<&str> = query.split('&').filter(|piece| !piece.starts_with("token=")).collect();
+    pieces.join("&").into()
+}
+
+/// The first cookie `token` that holds something.
+fn cookie(headers: &HeaderMap) -> Option<&[u8]> {
+    let mut cookies = headers
+        .get_all(header::COOKIE)
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
+    cookies.find_map(|cookie| cookie.trim_ascii().strip_prefix(b"token=").filter(|token| !token.is_empty()))
+}
+
+fn client(request: &HttpRequest) -> Arc<Client> {
+    let agent = request.headers().get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
+    Arc::new(Client {
+        address: request
+            .peer_addr()
+            .map_or_else(String::new, |peer| peer.ip().to_canonical().to_string()),
+        agent: agent.unwrap_or_default().to_owned(),
+    })
+}
+
+/// Has something told with the answer to a request.
+pub fn tell(request: &HttpRequest, news: News) {
+    let mut extensions = request.extensions_mut();
+    let earlier: Option<News> = extensions.remove();
+    extensions.insert(earlier.unwrap_or_default().then(news));
+}
+
 /// Puts what signing in has to say into an answer, whatever the answer is.
-pub fn announce(news: &News, headers: &mut HeaderMap) {
-    let mut put = |name: HeaderName, text: &str| {
-        if let Ok(value) = HeaderValue::from_str(text) {
-            headers.insert(name, value);
+pub fn announce(app: &App, request: &HttpRequest, headers: &mut HeaderMap) {
+    let Some(news) = request.extensions_mut().remove::<News>() else {
+        return;
+    };
+    let mut put = |name: &str, text: &str| {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_str(text)) {
+            headers.append(name, value);
         }
     };
     if let Some(reply) = &news.negotiate {
-        put(header::WWW_AUTHENTICATE, &format!("Negotiate {reply}"));
+        put(header::WWW_AUTHENTICATE.as_str(), &format!("Negotiate {reply}"));
+    }
+    let is_secure = origin(&app.config, request).is_ok_and(|origin| origin.starts_with("https:"));
+    let further = if is_secure { "; Secure" } else { "" };
+    if let Some(token) = &news.token {
+        put(TOKEN, &token.text);
+        put(&app.config.token_header, &token.text);
+        if news.cookie == Cookie::Set {
+            let seconds = (token.until - app.engine.clock.now()).max(0) / SECOND;
+            let text = &token.text;
+            let cookie = format!("token={text}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{further}");
+            put(header::SET_COOKIE.as_str(), &cookie);
+        }
+        // Nothing on the way keeps an answer that has a token in it.
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    if news.cookie == Cookie::Clear {
+        let cookie = format!("token=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax{further}");
+        headers.append(
+            header::SET_COOKIE,
+            HeaderValue::try_from(cookie).unwrap_or(HeaderValue::from_static("token=")),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::test::TestRequest;
+
+    #[test]
+    fn tokens_are_found_in_queries_and_taken_out() {
+        for (query, token, rest) in [
+            ("", None, ""),
+            ("$top=1&token=a.b&x=1", Some("a.b"), "$top=1&x=1"),
+            ("token=a", Some("a"), ""),
+            ("token=", None, ""),
+            ("mytoken=a&$skiptoken=b", None, "mytoken=a&$skiptoken=b"),
+            ("token=a&token=b", Some("a"), ""),
+        ] {
+            assert_eq!(query_token(query), token.map(str::as_bytes), "{query}");
+            assert_eq!(without_token(query), rest, "{query}");
+        }
+    }
+
+    #[test]
+    fn the_cookie_is_found() {
+        for (cookies, expected) in [
+            (&["a=1; token=x.y; b=2"][..], Some("x.y")),
+            (&["token=x"], Some("x")),
+            (&["a=1", "token=x"], Some("x")),
+            (&["token=; token=x"], Some("x")),
+            (&["mytoken=x"], None),
+            (&["token"], None),
+            (&[";;="], None),
+            (&[], None),
+        ] {
+            let mut request = TestRequest::get();
+            for line in cookies {
+                request = request.append_header(("Cookie", *line));
+            }
+            let request = request.to_http_request();
+            assert_eq!(cookie(request.headers()), expected.map(str::as_bytes), "{cookies:?}");
+        }
     }
 }

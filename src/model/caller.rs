@@ -32,6 +32,58 @@ pub mod role {
     pub const CHILD_TENANTS: &str = "ChildTenants";
 }
 
+/// How somebody has signed in, when by a token of this server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionKind {
+    /// With a password or the like.
+    Login,
+    /// A program, with a token that a user made for it.
+    Api,
+    /// In another user's name.
+    Impersonation,
+}
+
+impl SessionKind {
+    /// Every kind.
+    pub const ALL: [SessionKind; 3] = [SessionKind::Login, SessionKind::Api, SessionKind::Impersonation];
+
+    /// In `Sessions.Kind`.
+    pub fn name(self) -> &'static str {
+        match self {
+            SessionKind::Login => "Login",
+            SessionKind::Api => "Api",
+            SessionKind::Impersonation => "Impersonation",
+        }
+    }
+}
+
+/// The session behind a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ticket {
+    /// `Sessions.Id`.
+    pub session: i64,
+    /// What it may be used for.
+    pub kind: SessionKind,
+}
+
+/// Where a request comes from: for people, to recognise it in a list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Client {
+    /// The peer's address.
+    pub address: String,
+    /// What the program calls itself.
+    pub agent: String,
+}
+
+/// How a caller came in.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Entry {
+    /// With a token of this server.
+    pub ticket: Option<Ticket>,
+    /// From where; of requests that may begin a session.
+    pub client: Option<Arc<Client>>,
+}
+
 /// A user who has proved to be that user, acting in a tenant.
 #[derive(Debug, Clone)]
 pub struct Caller {
@@ -45,6 +97,8 @@ pub struct Caller {
     pub tenants: Tenants,
     /// What the caller may do there.
     pub rights: Arc<Rights>,
+    /// How the caller came in.
+    pub entry: Entry,
 }
 
 impl Caller {
@@ -56,6 +110,7 @@ impl Caller {
             tenant: [0; 16],
             tenants: Tenants::One([0; 16]),
             rights: Arc::default(),
+            entry: Entry::default(),
         }
     }
 
@@ -67,6 +122,7 @@ impl Caller {
             tenant: SYSTEM_TENANT,
             tenants: Tenants::All,
             rights: Arc::new(Rights::server()),
+            entry: Entry::default(),
         }
     }
 }

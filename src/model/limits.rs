@@ -66,6 +66,17 @@ limits! {
     SCHEMA_BYTES = 67_108_864, "Longest CSDL document that is read: seventy times SharePoint's.";
     SCHEMA_DEPTH = 32, "Deepest nesting of elements in a CSDL document; CSDL itself needs ten.";
     CREDENTIAL_BYTES = 65_536, "Longest `Authorization` header; Kerberos tickets are that large.";
+    TOKEN_SECRET_BYTES = 32, "Shortest key that tokens are signed with, and the bytes of the random ones.";
+    CLOCKS_APART_SECONDS = 30, "How far the clocks of two instances may differ before one refuses the other's new tokens.";
+    SESSIONS_PER_USER = 100, "Most sessions of one user: who signs in once more ends the one that ends first.";
+    API_TOKENS_PER_USER = 100, "Most tokens for programs that one user has.";
+    API_TOKEN_DAYS = 1_096, "Longest life of a token for a program.";
+    API_TOKEN_SCOPE = 100, "Most permissions in the scope of a token.";
+    IMPERSONATION_MINUTES = 60, "How long a token in another user's name is good.";
+    EXPIRED_AT_ONCE = 100, "Most expired sessions that one sign-in clears away.";
+    LOGIN_BYTES = 65_536, "Longest body of a log-in: a name, a password or a token.";
+    NEXT_BYTES = 2_048, "Longest path that a browser is sent to after signing in; it stands in the URL of the log-in page.";
+    CLIENT_BYTES = 200, "Most of what a client calls itself that a session keeps.";
     PASSWORD_BYTES = 1_024, "Longest password: hashing time must not follow the input.";
     PERMISSION_BYTES = 512, "Longest name of a permission: names are held against every set and operation.";
     ROLES_HELD = 500, "Most roles that one caller holds, those within others counted too: all are read when somebody signs in.";

@@ -1,6 +1,7 @@
 //! `[tokens]`: the tokens that this server gives out.
 
 use super::{From, Setting, one_of};
+use crate::auth::tokens::Secret;
 
 pub const TOKENS: &[Setting] = &[
     Setting {
@@ -35,6 +36,17 @@ pub const TOKENS: &[Setting] = &[
         help: "Take a token from the query option `token`, where logs of proxies keep it",
         set: |settings, text| {
             settings.auth.tokens.in_query = one_of(text, &[("true", true), ("false", false)])?;
+            Ok(())
+        },
+    },
+    Setting {
+        key: "tokens.secret",
+        from: From::Environment,
+        value: "TEXT",
+        default: "",
+        help: "What tokens are signed with, at least 32 bytes; without it the database keeps a key of its own for all instances",
+        set: |settings, text| {
+            settings.auth.tokens.secret = Some(Secret::read(text)?);
             Ok(())
         },
     },

@@ -7,10 +7,11 @@ use crate::engine::row::Entity;
 use crate::model::caller::{Caller, Scope};
 use crate::model::edm::{Edm, Value};
 use crate::model::fault::{Fault, Outcome};
-use crate::model::schema::{Property, Schema, Type, TypeId};
+use crate::model::page::Page;
+use crate::model::schema::{Property, Schema, SetId, Type, TypeId};
 use crate::model::text;
 use crate::odata::canonical;
-use crate::store::{Restriction, Session};
+use crate::store::Session;
 
 /// Stands for "the tenant that it will be created in".
 const HOME_TENANT: [u8; 16] = [0x22; 16];
@@ -34,17 +35,19 @@ pub fn echo(_: &Engine, _: &mut Session<'_>, _: &Caller, _: &Bound, arguments: &
 
 /// The caller, also when acting in another tenant.
 pub fn current_user(engine: &Engine, session: &mut Session<'_>, caller: &Caller, bound: &Bound, _: &[Value]) -> Outcome<Given> {
-    let ty = engine.core_type("Users")?;
     let set = if let Bound::Entities { set, .. } = bound { *set } else { None };
-    let place = Place {
-        ty,
-        set,
-        restrictions: vec![Restriction::Key(vec![Value::Integer(caller.user)])],
-        null: false,
-        parent: None,
-    };
-    let user = engine.entity_at(session, &Scope::everything(), &place, false)?;
-    Ok(Given::Entities(Box::new(engine.page_of(set, &user))))
+    engine
+        .user_page(session, caller.user, set)
+        .map(|page| Given::Entities(Box::new(page)))
+}
+
+impl Engine {
+    /// A user as shown to himself.
+    pub(super) fn user_page(&self, session: &mut Session<'_>, user: i64, set: Option<SetId>) -> Outcome<Page> {
+        let place = Place::of(self.core_type("Users")?, set, vec![Value::Integer(user)]);
+        let user = self.entity_at(session, &Scope::everything(), &place, false)?;
+        Ok(self.page_of(set, &user))
+    }
 }
 
 /// An entity that is no row, with a value in every property: what a client may begin a new one with.
