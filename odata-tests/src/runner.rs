@@ -332,11 +332,13 @@ impl Run<'_> {
 
     fn fill(&self, text: &str) -> String {
         let mut out = text.to_owned();
-        // The row first: it may hold other variables.
+        // The row and its columns first: they may hold other variables.
         if let Some(row) = self.variables.get("row") {
             out = out.replace("{row}", row);
         }
-        for (name, value) in &self.variables {
+        let is_column = |name: &String| name.bytes().all(|byte| byte.is_ascii_digit());
+        let columns = self.variables.iter().filter(|(name, _)| is_column(name));
+        for (name, value) in columns.chain(self.variables.iter().filter(|(name, _)| !is_column(name))) {
             let name = format!("{{{name}}}");
             if out.contains(&name) {
                 out = out.replace(&name, value);

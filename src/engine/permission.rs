@@ -93,6 +93,9 @@ impl Engine {
         if set.is_none_or(|set| self.schema.sets[set].read_only) {
             return Err(forbidden("Only the server writes this set."));
         }
+        if verb != Verb::Delete && self.is_session(ty) {
+            return Err(forbidden("Sessions come from signing in; they can only be deleted."));
+        }
         let operator = caller.rights.operator;
         // Who may change the root tenant's users and roles may make anybody an operator.
         if entity.security && caller.tenant == SYSTEM_TENANT && !operator {

@@ -138,17 +138,6 @@ impl Engine {
         raise_security_version(session)
     }
 
-    /// What a client may not do to a session, whatever its rights: make one, or change it.
-    pub(super) fn check_session_write(&self, ty: TypeId) -> Outcome<()> {
-        match self.is_session(ty) {
-            true => Err(Fault::new(
-                &fault::FORBIDDEN,
-                "Sessions come from signing in; they can only be deleted.",
-            )),
-            false => Ok(()),
-        }
-    }
-
     /// A user has been changed: sessions go with the password that they were got by, and with the right to sign in at all.
     pub(super) fn user_changed(&self, session: &mut Session<'_>, current: &Entity, changed: &Entity) -> Outcome<()> {
         if current.ty != self.core_type("Users")? {
