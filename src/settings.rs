@@ -4,9 +4,12 @@
 //! `odonata.toml` < environment < command line. A value that cannot be used is named with the place it comes from.
 
 mod issuer;
+mod kerberos;
+mod ldap;
 mod server;
 mod tokens;
 
+use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -97,7 +100,25 @@ fn header_name(name: &str) -> Result<(), String> {
 }
 
 /// Every table. A section of `odonata.toml` is a table whose keys begin with its name.
-const TABLES: &[&[Setting]] = &[server::SERVER, tokens::TOKENS];
+const TABLES: &[&[Setting]] = &[server::SERVER, tokens::TOKENS, ldap::LDAP, kerberos::KERBEROS];
+
+/// What goes together, looked at when every value is there.
+const CHECKS: &[fn(&Settings, &Places) -> Result<(), String>] = &[ldap::check, kerberos::check];
+
+/// Where values come from, for messages.
+#[derive(Debug, Default)]
+pub struct Places(HashMap<String, String>);
+
+impl Places {
+    /// `FILE:LINE: KEY`, a variable or an option; none for what nobody said.
+    pub fn of(&self, key: &str) -> Option<&str> {
+        self.0.get(key).map(String::as_str)
+    }
+
+    fn add(&mut self, key: &str, place: String) {
+        self.0.insert(key.to_owned(), place);
+    }
+}
 
 /// Every setting.
 pub fn all() -> impl Iterator<Item = &'static Setting> {
@@ -162,24 +183,28 @@ impl Settings {
         line: impl Fn(&str) -> Option<String>,
     ) -> Result<Settings, String> {
         let mut settings = Settings::defaults();
+        let mut places = Places::default();
         if let Some((name, text)) = file {
-            settings.take_file(name, text)?;
+            settings.take_file(name, text, &mut places)?;
         }
         for row in all() {
             let variable = row.variable();
             if let Some(text) = environment(&variable) {
                 (row.set)(&mut settings, &text).map_err(|why| format!("{variable}: {why}"))?;
+                places.add(row.key, variable);
             }
             if let Some(option) = row.option()
                 && let Some(text) = line(row.key)
             {
                 (row.set)(&mut settings, &text).map_err(|why| format!("--{option}: {why}"))?;
+                places.add(row.key, format!("--{option}"));
             }
         }
+        CHECKS.iter().try_for_each(|check| check(&settings, &places))?;
         Ok(settings)
     }
 
-    fn take_file(&mut self, name: &str, text: &str) -> Result<(), String> {
+    fn take_file(&mut self, name: &str, text: &str, places: &mut Places) -> Result<(), String> {
         let at = |position: usize| 1 + text.bytes().take(position).filter(|byte| *byte == b'\n').count();
         let table = DeTable::parse(text)
             .map_err(|error| format!("{name}:{}: {}", error.span().map_or(1, |span| at(span.start)), error.message()))?;
@@ -196,9 +221,13 @@ impl Settings {
                     for (inner, value) in section {
                         let full = format!("{}.{}", key.get_ref(), inner.get_ref());
                         take(all(), self, &place(inner), &full, value.get_ref())?;
+                        places.add(&full, format!("{}: {full}", place(inner)));
                     }
                 }
-                value => take(all(), self, &place(key), key.get_ref(), value)?,
+                value => {
+                    take(all(), self, &place(key), key.get_ref(), value)?;
+                    places.add(key.get_ref(), format!("{}: {}", place(key), key.get_ref()));
+                }
             }
         }
         Ok(())
@@ -231,7 +260,14 @@ fn plain(value: &DeValue<'_>) -> Option<String> {
         DeValue::Boolean(value) => value.to_string(),
         DeValue::Array(items) => {
             let items: Option<Vec<&str>> = items.iter().map(|item| item.get_ref().as_str()).collect();
-            items?.join(",")
+            let items = items?;
+            // Names in a directory hold commas.
+            let mark = if items.iter().any(|item| item.contains([',', '='])) {
+                ";"
+            } else {
+                ","
+            };
+            items.join(mark)
         }
         _ => return None,
     })

@@ -6,10 +6,12 @@
 //! | [`client`] | a small blocking HTTP/1.1 client |
 //! | [`server`] | the binary: found or built, started, killed; its command line |
 //! | [`multipart`] | answers to `$batch`, as a client reads them |
+//! | [`peers`] | servers of others |
 //! | [`postgres`] | a PostgreSQL of our own, or a given one |
 //! | [`database`] | a fresh database for each test, on both systems |
 //! | [`fixture`] | plugin folders and rows that a case file starts from |
 //! | [`case`] | the format of case files |
+//! | [`kdc`] | a Kerberos realm of our own |
 //! | [`matching`] | expected against actual |
 //! | [`runner`] | runs case files |
 //! | [`programs`] | runs client programs |
@@ -17,6 +19,7 @@
 //! | [`queries`] | what clients of Appclusive were seen to ask |
 //! | [`random`] | a seeded generator, so that every failure can be repeated |
 //! | [`semantics`] | random expressions, and what they mean |
+//! | [`slapd`] | a directory of our own |
 //! | [`spatial`] | random shapes, and what is measured of them |
 //! | [`vectors`] | what other implementations expect |
 //! | [`xml`] | a document as a tree |
@@ -28,8 +31,10 @@ pub mod client;
 pub mod damage;
 pub mod database;
 pub mod fixture;
+pub mod kdc;
 pub mod matching;
 pub mod multipart;
+pub mod peers;
 pub mod postgres;
 pub mod programs;
 pub mod queries;
@@ -37,6 +42,7 @@ pub mod random;
 pub mod runner;
 pub mod semantics;
 pub mod server;
+pub mod slapd;
 pub mod spatial;
 pub mod vectors;
 pub mod xml;

@@ -41,9 +41,14 @@ impl Server {
 
     /// The same; the error is the server's log.
     pub fn try_start(database: &str, plugins: &Path, settings: &[(&str, &str)]) -> Result<Server, String> {
+        Server::try_start_binary(binary(), database, plugins, settings)
+    }
+
+    /// The same of another binary.
+    pub fn try_start_binary(binary: &Path, database: &str, plugins: &Path, settings: &[(&str, &str)]) -> Result<Server, String> {
         let folder = TempDir::new().expect("a temporary folder can be made");
         let log = File::create(folder.path().join("log")).expect("a file can be made");
-        let mut command = command(database, plugins);
+        let mut command = command(binary, database, plugins);
         command.env("ODONATA_LISTEN", "127.0.0.1:0").envs(settings.iter().copied());
         command.arg("serve").current_dir(folder.path());
         let mut child = command
@@ -121,12 +126,12 @@ impl Drop for Server {
 
 /// Runs the binary with arguments to its end.
 pub fn run(database: &str, plugins: &Path, arguments: &[&str]) -> Output {
-    let output = command(database, plugins).args(arguments).stdin(Stdio::null()).output();
+    let output = command(binary(), database, plugins).args(arguments).stdin(Stdio::null()).output();
     output.expect("the binary can be started")
 }
 
-fn command(database: &str, plugins: &Path) -> Command {
-    let mut command = Command::new(binary());
+fn command(binary: &Path, database: &str, plugins: &Path) -> Command {
+    let mut command = Command::new(binary);
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("ODONATA_")) {
         command.env_remove(name);
     }

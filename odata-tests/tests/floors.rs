@@ -23,7 +23,13 @@ const FLOORS: &[(&str, u8)] = &[
 const STRANGERS: &[(&str, &str)] = &[("odata", "store"), ("store", "odata")];
 
 /// Crates that one module names, and nobody else.
-const OWNED: &[(&str, &str)] = &[("diesel", "store"), ("diesel_migrations", "store"), ("actix_web", "http")];
+const OWNED: &[(&str, &str)] = &[
+    ("diesel", "store"),
+    ("diesel_migrations", "store"),
+    ("actix_web", "http"),
+    ("ldap3", "auth"),
+    ("libgssapi", "auth"),
+];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).expect("the sources are here").flatten() {

@@ -10,7 +10,7 @@ use odata_tests::client::{base64, encode};
 use odata_tests::database::System;
 use odata_tests::fixture::{Fixture, Site};
 use odata_tests::server::ADMIN_PASSWORD;
-use odonata::model::limits::BODY_BYTES;
+use odonata::model::limits::{BODY_BYTES, CREDENTIAL_BYTES};
 
 /// Longest wait for a server that has to answer or to close by itself.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -159,6 +159,32 @@ fn bodies_come_in_many_ways() {
         post(&[("Content-Encoding", "gzip, gzip")], product),
         refused(415, "unsupported_media_type")
     );
+}
+
+/// Kerberos tickets make headers of 64 KiB: these are read to their end, longer ones are refused by a sentence.
+#[test]
+fn credentials_have_64_kib() {
+    let site = shop();
+    let client = site.server.anonymous();
+    for (length, status, code) in [
+        (60_000, 401, "unauthenticated"),
+        (CREDENTIAL_BYTES, 401, "unauthenticated"),
+        (CREDENTIAL_BYTES + 1, 400, "limit_exceeded"),
+        (120_000, 400, "limit_exceeded"),
+    ] {
+        let credentials = format!("Negotiate {}", "A".repeat(length - "Negotiate ".len()));
+        let reply = client.send("GET", "/api/Shop/Products(1)", &[("Authorization", &credentials)], None);
+        let reply = reply.expect("the server answers");
+        assert_eq!((reply.status, reply.code().as_str()), (status, code), "{length}");
+    }
+    // The password counts, however much blank space stands before it.
+    let long = format!(
+        "Basic {}{}",
+        " ".repeat(60_000),
+        base64(format!("admin:{ADMIN_PASSWORD}").as_bytes())
+    );
+    let reply = client.send("GET", "/api/Shop/Products(1)", &[("Authorization", &long)], None);
+    assert_eq!(reply.map(|reply| reply.status).ok(), Some(200));
 }
 
 /// A head that is too large is answered, not waited for.

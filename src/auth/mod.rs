@@ -7,7 +7,10 @@
 pub mod basic;
 pub mod bearer;
 pub mod cache;
+mod external;
 pub mod issuer;
+pub mod ldap;
+pub mod negotiate;
 pub mod password;
 pub mod sign_in;
 pub mod tokens;
@@ -41,7 +44,7 @@ enum Kind {
     Bearer,
 }
 
-/// What is enabled, in the order of the challenges.
+/// What is enabled, in the order of the challenges; Negotiate comes before them where [`Auth::takes_tickets`].
 pub const SCHEMES: &[Scheme] = &[
     Scheme {
         name: "Bearer",
@@ -62,6 +65,10 @@ pub struct Config {
     pub tokens: tokens::Config,
     /// Whose access tokens are taken beside them.
     pub issuers: Vec<issuer::Issuer>,
+    /// The directory that knows passwords.
+    pub ldap: ldap::Config,
+    /// Kerberos tickets.
+    pub kerberos: negotiate::Config,
 }
 
 /// A user who has proved to be that user, acting in the own tenant.
@@ -172,6 +179,9 @@ pub struct Auth {
     db: Db,
     cache: cache::Cache,
     hasher: password::Hasher,
+    directory: Option<ldap::Directory>,
+    #[cfg(feature = "kerberos")]
+    acceptor: Option<Arc<negotiate::Acceptor>>,
 }
 
 impl Auth {
@@ -181,6 +191,9 @@ impl Auth {
         // There is one server to an engine; a second one in a test has the same key.
         let _ = engine.tokens.set(tokens);
         Ok(Auth {
+            directory: ldap::Directory::new(&config.ldap)?,
+            #[cfg(feature = "kerberos")]
+            acceptor: negotiate::Acceptor::new(&config.kerberos)?,
             config,
             engine,
             db,
@@ -192,6 +205,14 @@ impl Auth {
     /// For passwords in bodies.
     pub fn hasher(&self) -> &password::Hasher {
         &self.hasher
+    }
+
+    /// Whether the scheme Negotiate is enabled.
+    pub fn takes_tickets(&self) -> bool {
+        #[cfg(feature = "kerberos")]
+        return self.acceptor.is_some();
+        #[cfg(not(feature = "kerberos"))]
+        false
     }
 
     /// Who is calling. The proof may be older than the last change of users and roles: [`Auth::caller`] tells.
@@ -216,6 +237,12 @@ impl Auth {
         if let Some(proof) = self.cache.get(&print, self.engine.clock.now()) {
             return Ok((proof, None));
         }
+        #[cfg(feature = "kerberos")]
+        if let Some(acceptor) = &self.acceptor
+            && name.eq_ignore_ascii_case(b"Negotiate")
+        {
+            return negotiate::prove(self, acceptor, token).await;
+        }
         let scheme = SCHEMES.iter().find(|scheme| name.eq_ignore_ascii_case(scheme.name.as_bytes()));
         match scheme.map(|scheme| scheme.kind) {
             Some(Kind::Basic) => Ok((basic::prove(self, print, token, presented.from).await?, None)),
@@ -224,11 +251,19 @@ impl Auth {
         }
     }
 
-    /// Forgets what was proved by these credentials, after [`caller`](Auth::caller) said that it does not hold any more.
-    pub fn forget(&self, presented: Presented<'_>) {
-        if let Some((_, _, whole)) = presented.credentials() {
+    /// Makes a proof again, after [`caller`] said that it does not hold any more.
+    ///
+    /// # Errors
+    /// 401 when the credentials are not right any more.
+    pub async fn prove_again(&self, presented: Presented<'_>, proof: &Proof) -> Outcome<Arc<Proof>> {
+        if let Some((scheme, _, whole)) = presented.credentials() {
             self.cache.remove(&self.cache.print(whole));
+            // A ticket is good once: that it is the user stands, what he may do is looked up again.
+            if self.takes_tickets() && scheme.eq_ignore_ascii_case(b"Negotiate") {
+                return external::of_user(self, proof.caller.user).await;
+            }
         }
+        Ok(self.prove(presented).await?.0)
     }
 }
 

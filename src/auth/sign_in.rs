@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::cache::Print;
-use super::{Auth, Proof, refused};
+use super::{Auth, Proof, ldap, refused};
 use crate::engine::identity;
 use crate::model::caller::Caller;
 use crate::model::clock::SECOND;
@@ -22,16 +22,19 @@ pub async fn by_password(auth: &Auth, print: Option<Print>, name: String, passwo
         return Err(refused());
     }
     tracing::debug!(?from, "a password is tested");
-    let engine = auth.engine.clone();
+    let (engine, named) = (auth.engine.clone(), name.clone());
     let (user, version) = auth
         .db
         // A name that nobody has costs a scan, so this never runs on a worker.
         .read(Weight::Scan, move |session| {
             // The version first: what changes in between makes the proof old, never young.
             let version = identity::security_version(session)?;
-            Ok((identity::find_user(&engine, session, &name)?, version))
+            Ok((identity::find_user(&engine, session, &named)?, version))
         })
         .await?;
+    if let Some(proof) = ldap::prove(auth, print, &name, &password, user.as_ref()).await? {
+        return Ok(proof);
+    }
     let user = user.filter(|user| user.active);
     let stored = user.as_ref().and_then(|user| user.password_hash.clone());
     // Several requests with the same new credentials wait here for one another's hash.
@@ -41,7 +44,10 @@ pub async fn by_password(auth: &Auth, print: Option<Print>, name: String, passwo
     };
     match auth.hasher.verify(password, stored, cached).await? {
         Err(proof) => Ok(proof),
-        Ok(false) => Err(refused()),
+        Ok(false) => {
+            ldap::feign(auth).await;
+            Err(refused())
+        }
         Ok(true) => {
             let user = user.ok_or_else(|| Fault::internal("a password that fits no user"))?;
             let caller = caller_of(auth, user.id).await?.ok_or_else(refused)?;

@@ -6,6 +6,8 @@ use crate::settings::Settings;
 
 /// Serves until told to stop.
 pub fn run(settings: &Settings) -> Result<(), String> {
+    #[cfg(feature = "kerberos")]
+    crate::auth::negotiate::read_keytab(&settings.auth.kerberos)?;
     let house = House::open(settings)?;
     let config = http::Config {
         listen: settings.listen.clone(),

@@ -163,6 +163,7 @@ mod tests {
             id: 1,
             name: name.to_owned(),
             tenant: SYSTEM_TENANT,
+            source: "Internal".to_owned(),
             active,
             password_hash: None,
             roles: roles.iter().map(|role| (*role).to_owned()).collect(),

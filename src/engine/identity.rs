@@ -27,6 +27,8 @@ pub struct User {
     pub name: String,
     /// The tenant that the user belongs to.
     pub tenant: Guid,
+    /// Who knows the user: `ExternalType`.
+    pub source: String,
     /// A deactivated user is refused on every path.
     pub active: bool,
     /// argon2id, PHC form; none for users that do not sign in with a password.
@@ -95,6 +97,10 @@ pub fn raise_security_version(session: &mut Session<'_>) -> Outcome<()> {
 
 /// The user with a name: exactly this one, else the only one whose name differs in case alone. Never a pattern.
 pub fn find_user(engine: &Engine, session: &mut Session<'_>, name: &str) -> Outcome<Option<User>> {
+    // PostgreSQL has no such text.
+    if name.contains('\0') {
+        return Ok(None);
+    }
     let ty = engine.core_type("Users")?;
     let property = engine.column_expr(ty, "Name")?;
     let literal = |text: String| Box::new(Expr::Literal(Edm::String, Value::Text(text)));
@@ -139,10 +145,24 @@ pub(super) fn users_where(
     restrictions: Vec<Restriction>,
 ) -> Outcome<Vec<User>> {
     let ty = engine.core_type("Users")?;
-    let rows = engine.columns(session, ty, &["Id", "Name", "Tid", "Active", "Password"], filter, restrictions)?;
+    let rows = engine.columns(
+        session,
+        ty,
+        &["Id", "Name", "Tid", "ExternalType", "Active", "Password"],
+        filter,
+        restrictions,
+    )?;
     let mut users = Vec::with_capacity(rows.len());
     for row in rows {
-        let [Value::Integer(id), Value::Text(name), Value::Bytes(tenant), active, password] = row.as_slice() else {
+        let [
+            Value::Integer(id),
+            Value::Text(name),
+            Value::Bytes(tenant),
+            source,
+            active,
+            password,
+        ] = row.as_slice()
+        else {
             continue;
         };
         let tenant = Guid::try_from(tenant.as_slice()).unwrap_or(SYSTEM_TENANT);
@@ -150,6 +170,11 @@ pub(super) fn users_where(
             id: *id,
             name: name.clone(),
             tenant,
+            source: if let Value::Text(source) = source {
+                source.clone()
+            } else {
+                String::new()
+            },
             active: *active == Value::Boolean(true),
             password_hash: if let Value::Text(hash) = password {
                 Some(hash.clone())

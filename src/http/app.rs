@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use actix_web::http::StatusCode;
 use actix_web::web::{Bytes, Data, Payload, route};
 use actix_web::{App as ActixApp, HttpRequest, HttpResponse, HttpServer};
 
@@ -236,7 +237,7 @@ async fn answer(request: HttpRequest, payload: Payload, app: Data<App>) -> HttpR
     let running = app.metrics.begin();
     let place = Place::find(&app.engine.schema, app.config.public_url.as_deref(), request.uri().path());
     let label = place.label(&app.engine.schema);
-    let response = match app.finish.cors.preflight(&request) {
+    let mut response = match app.finish.cors.preflight(&request) {
         Some(response) => response,
         None => match guarded(lead(&app, &request, payload, place)).await {
             Ok(mut answer) => {
@@ -251,6 +252,9 @@ async fn answer(request: HttpRequest, payload: Payload, app: Data<App>) -> HttpR
             },
         },
     };
+    if response.status() == StatusCode::UNAUTHORIZED && app.auth.takes_tickets() {
+        visitor::offer_tickets(response.headers_mut());
+    }
     let response = match callback(&app.config, &request).filter(|_| !label.is_empty()) {
         Some(callback) => callback.wrap(response),
         None => response,

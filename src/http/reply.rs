@@ -196,7 +196,7 @@ pub fn fault_reply(fault: &Fault, choice: Choice) -> Reply {
             reply.add("www-authenticate", scheme.challenge);
         }
     }
-    if fault.kind == &fault::BUSY {
+    if fault.kind.status == 503 {
         reply.add("retry-after", RETRY_SECONDS);
     }
     reply
@@ -250,6 +250,7 @@ mod tests {
             ),
             (Fault::method("GET, POST"), "allow", Some("GET, POST")),
             (Fault::new(&fault::BUSY, "x"), "retry-after", Some("1")),
+            (Fault::new(&fault::UNREACHABLE, "x"), "retry-after", Some("1")),
             (Fault::not_found(), "x-request-id", None),
         ];
         for (fault, name, expected) in cases {

@@ -131,8 +131,7 @@ impl<'a> Visitor<'a> {
                 Attempt::Done(value) => return Ok(value),
                 Attempt::Stale(unused) => job = unused,
             }
-            self.app.auth.forget(self.presented);
-            self.proof = self.app.auth.prove(self.presented).await?.0;
+            self.proof = self.app.auth.prove_again(self.presented, &self.proof).await?;
         }
         Err(Fault::new(&fault::BUSY, "Users and roles are changing all the time."))
     }
@@ -205,6 +204,14 @@ pub fn tell(request: &HttpRequest, news: News) {
     let mut extensions = request.extensions_mut();
     let earlier: Option<News> = extensions.remove();
     extensions.insert(earlier.unwrap_or_default().then(news));
+}
+
+/// Offers Negotiate before every other scheme.
+pub fn offer_tickets(headers: &mut HeaderMap) {
+    let others: Vec<HeaderValue> = headers.remove(header::WWW_AUTHENTICATE).collect();
+    for challenge in [HeaderValue::from_static("Negotiate")].into_iter().chain(others) {
+        headers.append(header::WWW_AUTHENTICATE, challenge);
+    }
 }
 
 /// Puts what signing in has to say into an answer, whatever the answer is.

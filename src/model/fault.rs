@@ -51,6 +51,7 @@ faults! {
     NO_PRECONDITION  = 428 "precondition_required", "This change needs an `If-Match` header.";
     INTERNAL         = 500 "internal", "A fault of the server; the log has the cause under the request's id.";
     NOT_IMPLEMENTED  = 501 "not_implemented", "Declared, but without behaviour on this server.";
+    UNREACHABLE      = 503 "unreachable", "Another system that this needs, such as a directory, does not answer.";
     BUSY             = 503 "busy", "The database does not answer in time, or too much is waiting.";
 }
 

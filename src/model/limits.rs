@@ -84,6 +84,9 @@ limits! {
     CREDENTIAL_CACHE = 4_096, "Most verified credentials remembered at once.";
     CREDENTIAL_CACHE_SECONDS = 60, "How long a verified password is remembered, so that Basic does not cost a hash on every request.";
     HASHES_AT_ONCE = 2, "Password hashes computed at the same time; each takes 19 MiB.";
+    DIRECTORY_NAME_BYTES = 256, "Longest name that a directory is asked for.";
+    DIRECTORY_GROUPS = 1_000, "Most groups of one person in a directory; more are an error of the filter for them.";
+    DIRECTORY_QUESTIONS = 16, "Most people whom a directory is asked about at the same time: each takes a connection of its own there.";
     GROUP_COMMIT_WRITES = 256, "Most writes in one SQLite commit.";
     WRITE_QUEUE = 10_000, "Most writes waiting for the writer; past it the answer is 503.";
     LOAD_ROWS = 1_000, "Rows in one transaction of `odonata load`.";
