@@ -56,6 +56,21 @@ impl Fixture {
         Ok(Some(fixture))
     }
 
+    /// The same without rows; what is there is only what the server itself makes, and the users.
+    pub fn without_rows(names: &[String], users: &[User], system: System) -> Result<Fixture, String> {
+        let fixture = Fixture {
+            plugins: TempDir::new().map_err(|error| error.to_string())?,
+            database: Database::fresh(system),
+        };
+        for name in names {
+            fixture.plugin(name)?;
+        }
+        for user in users {
+            fixture.user(user)?;
+        }
+        Ok(fixture)
+    }
+
     /// Where its plugins are.
     pub fn plugins(&self) -> &Path {
         self.plugins.path()
