@@ -46,6 +46,7 @@ pub async fn of_user(auth: &Auth, user: i64) -> Outcome<Arc<Proof>> {
         caller: caller.ok_or_else(refused)?,
         version,
         scope: None,
+        ticket: None,
         until: auth.engine.clock.now() + CREDENTIAL_CACHE_SECONDS as i64 * SECOND,
     }))
 }

@@ -55,6 +55,7 @@ fn entity(name: &str, keys: usize, properties: Vec<Property>, navigations: Vec<N
         is_open: false,
         has_stream: name == "Category",
         key: (0..keys).collect(),
+        row_key: (0..keys).collect(),
         properties,
         own_properties: 0,
         navigations,
