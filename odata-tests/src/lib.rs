@@ -21,6 +21,7 @@
 //! | [`semantics`] | random expressions, and what they mean |
 //! | [`slapd`] | a directory of our own |
 //! | [`spatial`] | random shapes, and what is measured of them |
+//! | [`visible`] | random tenants, roles and rows, and who may see what |
 //! | [`walk`] | every place of every endpoint, and who may see what there |
 //! | [`vectors`] | what other implementations expect |
 //! | [`xml`] | a document as a tree |
@@ -46,6 +47,7 @@ pub mod server;
 pub mod slapd;
 pub mod spatial;
 pub mod vectors;
+pub mod visible;
 pub mod walk;
 pub mod xml;
 

@@ -59,7 +59,9 @@ impl Site {
         let places = Places { schema, target: &target };
         let mut pairs = Vec::new();
         for row in self.first_of(CROSSING) {
-            let Some(dangling) = self.seen((row.endpoint, row.set, row.ty), DANGLING) else { continue };
+            let Some(dangling) = self.seen((row.endpoint, row.set, row.ty), DANGLING) else {
+                continue;
+            };
             let probes = |row: &Row, nowhere: bool| {
                 let end = |navigation: &Navigation| self.end_beyond(row, navigation, nowhere);
                 places.navigations(row, &end, false)
@@ -69,7 +71,9 @@ impl Site {
                 pair.refused = !matches!(pair.foreign.method, "GET" | "HEAD");
                 for (names, nowhere) in pair.names.iter_mut().zip([false, true]) {
                     let navigations = &schema.types[row.ty].navigations;
-                    let ends = navigations.iter().filter_map(|navigation| self.end_beyond(&row, navigation, nowhere));
+                    let ends = navigations
+                        .iter()
+                        .filter_map(|navigation| self.end_beyond(&row, navigation, nowhere));
                     names.extend(ends.map(|end| end.parentheses(schema)));
                 }
             }
@@ -119,8 +123,12 @@ impl Site {
             if let (false, Some(text)) = (navigation.is_many(), text) {
                 let both = format!("({}) or ({})", row.filter(schema, ""), dangling.filter(schema, ""));
                 let key = schema.types[row.ty].key_properties().next().map_or("", |key| &key.name);
-                let order =
-                    |direction: &str| self.ask(row, &format!("?$filter={both}&$orderby={path}/{text} {direction},{key}&$select={key}"));
+                let order = |direction: &str| {
+                    self.ask(
+                        row,
+                        &format!("?$filter={both}&$orderby={path}/{text} {direction},{key}&$select={key}"),
+                    )
+                };
                 pairs.extend(twos(vec![order("asc")], vec![order("desc")], [row, row], false));
             }
         }
@@ -258,7 +266,10 @@ impl Site {
                 verb: Verb::Update,
                 ..change.clone()
             });
-            let Some(new) = self.new_row(row, 8100, Extent::Required).filter(|_| !schema.types[row.ty].has_stream) else {
+            let Some(new) = self
+                .new_row(row, 8100, Extent::Required)
+                .filter(|_| !schema.types[row.ty].has_stream)
+            else {
                 continue;
             };
             let mut new = new;
@@ -278,10 +289,7 @@ impl Site {
     fn new_row(&self, row: &Row, number: u32, extent: Extent) -> Option<serde_json::Map<String, Value>> {
         let schema = &self.schema;
         let target = |ty: TypeId| self.away.iter().find(|row| schema.is_a(row.ty, ty)).cloned();
-        let seed = Seed {
-            mark: "wqwq",
-            number,
-        };
+        let seed = Seed { mark: "wqwq", number };
         Some(seed.body(schema, row.ty, extent, &target)?.members)
     }
 
@@ -290,7 +298,9 @@ impl Site {
         let schema = &self.schema;
         let mut pairs = Vec::new();
         for kind in self.owned_kinds() {
-            let Some(foreign) = nth(&self.home, kind, 1).or_else(|| nth(&self.home, kind, 0)) else { continue };
+            let Some(foreign) = nth(&self.home, kind, 1).or_else(|| nth(&self.home, kind, 0)) else {
+                continue;
+            };
             let entity = &schema.types[kind.2];
             if schema.sets[kind.1].read_only || entity.has_stream {
                 continue;

@@ -93,7 +93,9 @@ pub fn set_name(schema: &Schema, endpoint: usize, set: SetId) -> String {
 
 /// The indexes of this side's properties that hold a navigation's key; none where the key is somewhere else, or in a hidden column.
 pub fn key_holders(schema: &Schema, ty: TypeId, navigation: &Navigation) -> Option<Vec<usize>> {
-    let Some(Join::Near { columns }) = &navigation.join else { return None };
+    let Some(Join::Near { columns }) = &navigation.join else {
+        return None;
+    };
     let properties = &schema.types[ty].properties;
     columns
         .iter()

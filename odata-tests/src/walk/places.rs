@@ -91,7 +91,12 @@ impl Places<'_> {
         };
         let entity = &self.schema.types[ty];
         let concrete = match entity.is_abstract {
-            true => entity.family.iter().copied().find(|ty| !self.schema.types[*ty].is_abstract).unwrap_or(ty),
+            true => entity
+                .family
+                .iter()
+                .copied()
+                .find(|ty| !self.schema.types[*ty].is_abstract)
+                .unwrap_or(ty),
             false => ty,
         };
         let draft = seed.body(self.schema, concrete, Extent::Required, self.target).unwrap_or_default();
@@ -149,7 +154,9 @@ impl Places<'_> {
             if let Some(literal) = literal(property, value) {
                 let cast = own_prefix(self.schema, row);
                 probes.push(read(format!("{set}/$count?$filter={cast}{name} eq {literal}")));
-                probes.push(read(format!("{set}?$filter=substringof({literal},{cast}{name})&$orderby={cast}{name}")));
+                probes.push(read(format!(
+                    "{set}?$filter=substringof({literal},{cast}{name})&$orderby={cast}{name}"
+                )));
             }
         }
         probes
@@ -282,7 +289,11 @@ impl Places<'_> {
         probes.push(read(format!("{}/$count", at.path)));
         probes.push(read(format!("{}/$count", at.links)));
         probes.push(read(format!("{}?$inlinecount=allpages&$top=0", at.path)));
-        probes.push(read(format!("{}?$filter={} or true&$orderby={key} desc", at.path, at.end.filter(self.schema, ""))));
+        probes.push(read(format!(
+            "{}?$filter={} or true&$orderby={key} desc",
+            at.path,
+            at.end.filter(self.schema, "")
+        )));
         let one = format!("{}{}", at.path, at.end.parentheses(self.schema));
         probes.push(read(one.clone()));
         probes.push(read(format!("{one}/{key}")));
@@ -353,7 +364,9 @@ impl Places<'_> {
         match operation.kind() {
             OperationKind::Action => {
                 let given = operation.arguments().iter();
-                let members: Map<String, Value> = given.map(|parameter| (parameter.name.clone(), self.argument_json(parameter))).collect();
+                let members: Map<String, Value> = given
+                    .map(|parameter| (parameter.name.clone(), self.argument_json(parameter)))
+                    .collect();
                 self.with_json(probe, Value::Object(members))
             }
             _ => probe,
@@ -361,10 +374,7 @@ impl Places<'_> {
     }
 
     fn argument_json(&self, parameter: &Parameter) -> Value {
-        let seed = Seed {
-            mark: "wqwq",
-            number: 3,
-        };
+        let seed = Seed { mark: "wqwq", number: 3 };
         seed.value(self.schema, &parameter.ty, &parameter.facets)
     }
 

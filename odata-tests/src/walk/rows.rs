@@ -19,13 +19,16 @@ pub const CROSSING: usize = 2;
 pub const DANGLING: usize = 3;
 
 /// A connection to the database of a server.
-enum Raw {
+pub enum Raw {
+    /// SQLite.
     Sqlite(SqliteConnection),
+    /// PostgreSQL.
     Postgres(PgConnection),
 }
 
 impl Raw {
-    fn open(database: &Database) -> Raw {
+    /// Opens one.
+    pub fn open(database: &Database) -> Raw {
         let url = database.url();
         // References are not looked at: what is written here leads nowhere on purpose.
         match url.strip_prefix("sqlite:") {
@@ -46,7 +49,8 @@ impl Raw {
         }
     }
 
-    fn run(&mut self, statement: &str) -> Result<(), String> {
+    /// Runs a statement.
+    pub fn run(&mut self, statement: &str) -> Result<(), String> {
         let outcome = match self {
             Raw::Sqlite(connection) => connection.batch_execute(statement),
             Raw::Postgres(connection) => connection.batch_execute(statement),
@@ -130,11 +134,10 @@ impl Site {
             for (tenant, mark, boss) in [(HOME, "aqaq", "homeboss"), (AWAY, "bqbq", "stranger")] {
                 for _ in 0..=DANGLING {
                     self.number += 1;
-                    let seed = Seed {
-                        mark,
-                        number: self.number,
+                    let seed = Seed { mark, number: self.number };
+                    let Some(statement) = self.insert(raw, kind, &seed, tenant) else {
+                        continue;
                     };
-                    let Some(statement) = self.insert(raw, kind, &seed, tenant) else { continue };
                     match raw.run(&statement) {
                         Ok(()) => made += 1,
                         Err(why) => self.notes.push(why),
@@ -184,7 +187,9 @@ impl Site {
             if !is_owned(schema, navigation.target) || is_ownership(schema, row.ty, navigation) || is_tenants(row.ty) {
                 continue;
             }
-            let Some(foreign) = self.beyond(navigation, nowhere) else { continue };
+            let Some(foreign) = self.beyond(navigation, nowhere) else {
+                continue;
+            };
             statements.extend(statement(raw, schema, row, navigation, &foreign, nowhere).map(|sql| (navigation.name.clone(), sql)));
         }
         statements

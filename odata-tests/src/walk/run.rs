@@ -161,7 +161,10 @@ fn streams(client: &Client, row: &Value) -> Vec<(String, String)> {
     let links = links.filter_map(|(_, link)| link.as_str());
     links
         .filter_map(|link| {
-            let path = link.splitn(4, '/').nth(3).map_or_else(|| link.to_owned(), |path| format!("/{path}"));
+            let path = link
+                .splitn(4, '/')
+                .nth(3)
+                .map_or_else(|| link.to_owned(), |path| format!("/{path}"));
             let reply = client.send("GET", &path, &[("Accept", "*/*")], None).ok()?;
             Some((link.to_owned(), format!("{} {}", reply.status, reply.text())))
         })
