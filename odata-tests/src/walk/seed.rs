@@ -34,8 +34,8 @@ pub struct Draft {
 }
 
 impl Seed {
-    /// The next number.
-    pub fn next(&mut self) -> &Seed {
+    /// Goes on to the next number.
+    pub fn advance(&mut self) -> &Seed {
         self.number += 1;
         self
     }
