@@ -3,7 +3,7 @@
 //!
 //! `odonata.toml` < environment < command line. A value that cannot be used is named with the place it comes from.
 
-mod issuer;
+pub mod issuer;
 mod kerberos;
 mod ldap;
 mod server;
@@ -200,6 +200,7 @@ impl Settings {
                 places.add(row.key, format!("--{option}"));
             }
         }
+        issuer::complete(&mut settings.auth.issuers, &environment)?;
         CHECKS.iter().try_for_each(|check| check(&settings, &places))?;
         Ok(settings)
     }

@@ -154,6 +154,24 @@ fn the_settings_are_the_servers() {
 }
 
 #[test]
+fn the_settings_of_issuers_are_the_servers() {
+    use odonata::settings::issuer::{ISSUER, variable};
+    let readme = readme();
+    let table = readme
+        .split_once("| key in `[issuer.NAME]` ")
+        .expect("the README has a table for issuers")
+        .1;
+    let table: Vec<&str> = table.lines().skip(2).take_while(|line| line.starts_with('|')).collect();
+    assert_eq!(table.len(), ISSUER.len());
+    for (setting, row) in ISSUER.iter().zip(table) {
+        assert!(row.starts_with(&format!("| `{}` ", setting.key)), "{}: {row}", setting.key);
+        for part in [variable("NAME", setting.key), setting.default.to_owned()] {
+            assert!(row.contains(&part), "{}: the row does not say {part}", setting.key);
+        }
+    }
+}
+
+#[test]
 fn patterns_fit() {
     for (pattern, line, expected) in [
         ("a", "a", true),

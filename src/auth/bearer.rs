@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::cache::Print;
 use super::tokens::{API_PREFIX, claims_to_be_own, digest, end};
-use super::{Auth, Cookie, Fresh, News, Proof, refused};
+use super::{Auth, Cookie, Fresh, News, Proof, issuer, refused};
 use crate::engine::Engine;
 use crate::engine::identity;
 use crate::engine::sessions::{Running, may_impersonate};
@@ -33,9 +33,12 @@ enum Said {
 /// Proves a token. `print` stands for the whole of what was presented; `is_cookie`: it came in a cookie, and so goes the next one.
 ///
 /// # Errors
-/// 401, the same for every reason.
+/// 401, the same for every reason; 503 when another issuer's token cannot be looked at, as that issuer does not answer.
 pub async fn prove(auth: &Auth, print: Print, token: &[u8], is_cookie: bool) -> Outcome<(Arc<Proof>, Option<News>)> {
     let token = std::str::from_utf8(token.trim_ascii()).map_err(|_| refused())?;
+    if !token.starts_with(API_PREFIX) && !claims_to_be_own(token) {
+        return Ok((issuer::prove(auth, print, token).await?, None));
+    }
     let said = said(auth, token)?;
     let engine = auth.engine.clone();
     let job = move |session: &mut Session<'_>| look_up(&engine, session, said);
@@ -57,9 +60,6 @@ pub async fn prove(auth: &Auth, print: Print, token: &[u8], is_cookie: bool) -> 
 fn said(auth: &Auth, token: &str) -> Outcome<Said> {
     if token.starts_with(API_PREFIX) {
         return Ok(Said::Random(digest(token)));
-    }
-    if !claims_to_be_own(token) {
-        return Err(refused());
     }
     let (tokens, now) = (auth.engine.tokens()?, auth.engine.clock.now());
     let claims = tokens.read(token, now).ok_or_else(refused)?;

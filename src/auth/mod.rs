@@ -182,6 +182,7 @@ pub struct Auth {
     directory: Option<ldap::Directory>,
     #[cfg(feature = "kerberos")]
     acceptor: Option<Arc<negotiate::Acceptor>>,
+    issuers: issuer::Issuers,
 }
 
 impl Auth {
@@ -190,6 +191,7 @@ impl Auth {
         let tokens = tokens::Tokens::new(config.tokens.clone(), &db)?;
         // There is one server to an engine; a second one in a test has the same key.
         let _ = engine.tokens.set(tokens);
+        let issuers = issuer::Issuers::new(&config.issuers);
         Ok(Auth {
             directory: ldap::Directory::new(&config.ldap)?,
             #[cfg(feature = "kerberos")]
@@ -199,6 +201,7 @@ impl Auth {
             db,
             cache: cache::Cache::new()?,
             hasher: password::Hasher::default(),
+            issuers,
         })
     }
 
@@ -260,7 +263,7 @@ impl Auth {
             self.cache.remove(&self.cache.print(whole));
             // A ticket is good once: that it is the user stands, what he may do is looked up again.
             if self.takes_tickets() && scheme.eq_ignore_ascii_case(b"Negotiate") {
-                return external::of_user(self, proof.caller.user).await;
+                return external::of_user(self, proof.caller.user, Ticks::MAX).await;
             }
         }
         Ok(self.prove(presented).await?.0)

@@ -54,6 +54,8 @@ enum Command {
 
 /// Runs the command that the process was started with.
 pub fn run() -> ExitCode {
+    // Whoever speaks TLS in this process takes this. A program around the server may have chosen already.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let matches = command().get_matches();
     let done = Line::from_arg_matches(&matches)
         .map_err(|error| error.to_string())
@@ -85,13 +87,16 @@ fn command() -> clap::Command {
         let rows = settings::all().filter(|row| row.from == from);
         rows.map(|row| format!("  {:28} {}\n", row.key, row.text())).collect()
     };
+    let issuers: String = settings::issuer::ISSUER.iter().map(settings::issuer::help).collect();
     let file = format!("File with settings [default: {SETTINGS_FILE}, if it is there] [env: ODONATA_CONFIG]");
     let file = Arg::new("config").long("config").value_name("FILE").help(file);
     Line::command()
         .args(options.chain([file]).map(|option| option.global(true).help_heading("Settings")))
         .after_long_help(format!(
-            "Only in {SETTINGS_FILE} (`a.b` is b in section [a]) or the environment:\n{}\nOnly in the environment:\n{}",
+            "Only in {SETTINGS_FILE} (`a.b` is b in section [a]) or the environment:\n{}\nIn a section [issuer.NAME] for each issuer of tokens, \
+             or the environment:\n{}\nOnly in the environment:\n{}",
             others(settings::From::FileOrEnvironment),
+            issuers,
             others(settings::From::Environment)
         ))
 }

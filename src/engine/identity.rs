@@ -410,7 +410,7 @@ fn insert_user(
     Ok(user)
 }
 
-fn find_role(engine: &Engine, session: &mut Session<'_>, tenant: Guid, name: &str) -> Outcome<Option<i64>> {
+pub(super) fn find_role(engine: &Engine, session: &mut Session<'_>, tenant: Guid, name: &str) -> Outcome<Option<i64>> {
     let ty = engine.core_type("Roles")?;
     let restriction = |tenant: Guid| {
         vec![Restriction::Columns(

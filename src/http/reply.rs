@@ -191,9 +191,13 @@ pub fn fault_reply(fault: &Fault, choice: Choice) -> Reply {
         }
         reply.add("x-request-id", id);
     }
-    if fault.kind == &fault::UNAUTHENTICATED {
+    if fault.kind.status == 401 {
         for scheme in SCHEMES {
-            reply.add("www-authenticate", scheme.challenge);
+            match fault.kind == &fault::INVALID_TOKEN && scheme.name == "Bearer" {
+                // Nothing about the reason (RFC 6750 3.1): the log has it.
+                true => reply.add("www-authenticate", format!("{}, error=\"invalid_token\"", scheme.challenge)),
+                false => reply.add("www-authenticate", scheme.challenge),
+            }
         }
     }
     if fault.kind.status == 503 {
@@ -247,6 +251,11 @@ mod tests {
                 Fault::new(&fault::UNAUTHENTICATED, "x"),
                 "www-authenticate",
                 Some("Bearer realm=\"Odonata\", Basic realm=\"Odonata\""),
+            ),
+            (
+                Fault::new(&fault::INVALID_TOKEN, "x"),
+                "www-authenticate",
+                Some("Bearer realm=\"Odonata\", error=\"invalid_token\", Basic realm=\"Odonata\""),
             ),
             (Fault::method("GET, POST"), "allow", Some("GET, POST")),
             (Fault::new(&fault::BUSY, "x"), "retry-after", Some("1")),

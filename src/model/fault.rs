@@ -37,6 +37,7 @@ faults! {
     ARITHMETIC       = 400 "arithmetic", "An expression overflows or divides by zero.";
     TOO_LARGE        = 400 "limit_exceeded", "The request is past one of the server's limits.";
     UNAUTHENTICATED  = 401 "unauthenticated", "No credentials, or credentials that are not right.";
+    INVALID_TOKEN    = 401 "invalid_token", "A bearer token that is not right, or not any more.";
     FORBIDDEN        = 403 "forbidden", "The caller may not do this.";
     NOT_FOUND        = 404 "not_found", "There is no such resource for this caller.";
     METHOD           = 405 "method_not_allowed", "The resource does not take this method.";

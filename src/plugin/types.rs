@@ -276,7 +276,9 @@ impl<'a> Build<'a> {
         if let Some(tenant) = ty.tenant.filter(|tenant| !ty.key.contains(tenant)) {
             let wrong = match () {
                 () if by_default => "keys that are `generated = \"by default\"` would tell one tenant which numbers others have",
-                () if chosen && ty.shared => "keys that clients choose would be several rows' of one tenant, as the root tenant's are `shared`",
+                () if chosen && ty.shared => {
+                    "keys that clients choose would be several rows' of one tenant, as the root tenant's are `shared`"
+                }
                 () => "",
             };
             if !wrong.is_empty() {

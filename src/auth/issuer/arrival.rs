@@ -1,0 +1,85 @@
+//! From what a good token says to the user that its bearer is here.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::claims::{self, Person, Times};
+use super::{Claims, Known, refused};
+use crate::auth::cache::Print;
+use crate::auth::{Auth, Proof, external};
+use crate::model::clock::Ticks;
+use crate::model::fault::{self, Outcome};
+use crate::model::limits::ISSUER_PEOPLE;
+
+/// For each person, when the newest token that came was made: an older one does not give back roles that a newer one has taken.
+#[derive(Debug, Default)]
+pub struct Newest(Mutex<HashMap<String, Ticks>>);
+
+impl Newest {
+    /// Whether there was no newer one.
+    fn is(&self, id: &str, made: Ticks) -> bool {
+        // Every change is one call on the map.
+        let mut people = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if people.get(id).is_some_and(|newest| made < *newest) {
+            return false;
+        }
+        if people.len() >= ISSUER_PEOPLE
+            && !people.contains_key(id)
+            && let Some(any) = people.keys().next().cloned()
+        {
+            people.remove(&any);
+        }
+        people.insert(id.to_owned(), made);
+        true
+    }
+}
+
+/// The proof of the bearer. It is remembered under `print`, no longer than the token counts.
+///
+/// # Errors
+/// 401 for somebody unknown who is not to be made a user, for one whose name is taken, and for a deactivated user.
+pub async fn prove(auth: &Auth, known: &Known, print: Print, claims: &Claims, times: Times) -> Outcome<Arc<Proof>> {
+    let issuer = &known.issuer;
+    let Person { mut external, tenant } = claims::person(issuer, claims).map_err(|why| refused(&issuer.name, why))?;
+    if !external.roles.is_empty() && !known.newest.is(&external.id, times.made) {
+        external.roles.clear();
+    }
+    let who = external.id.clone();
+    let found = external::user_of(auth, external, tenant, issuer.provision).await;
+    let user = found.map_err(|fault| match fault.kind {
+        // Somebody has the name: nobody becomes somebody else by a name.
+        kind if kind == &fault::FORBIDDEN => refused(&issuer.name, &format!("{who:?} cannot be made a user: {fault}")),
+        _ => fault,
+    })?;
+    let user = user.ok_or_else(|| refused(&issuer.name, &format!("{who:?} is nobody here")))?;
+    if !user.active {
+        return Err(refused(&issuer.name, &format!("{who:?} is deactivated: {}", user.name)));
+    }
+    let proof = external::of_user(auth, user.id, times.until).await?;
+    auth.cache.put(print, proof.clone(), auth.engine.clock.now());
+    Ok(proof)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_older_token_decides_nothing() {
+        let newest = Newest::default();
+        for (id, made, expected) in [
+            ("a", 5, true),
+            ("a", 5, true),
+            ("a", 4, false),
+            ("b", 4, true),
+            ("a", 6, true),
+            ("a", 5, false),
+        ] {
+            assert_eq!(newest.is(id, made), expected, "{id} {made}");
+        }
+        for i in 0..ISSUER_PEOPLE + 1 {
+            newest.is(&i.to_string(), 1);
+        }
+        assert_eq!(newest.0.lock().unwrap().len(), ISSUER_PEOPLE);
+    }
+}
