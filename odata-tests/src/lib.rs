@@ -11,6 +11,7 @@
 //! | [`database`] | a fresh database for each test, on both systems |
 //! | [`fixture`] | plugin folders and rows that a case file starts from |
 //! | [`case`] | the format of case files |
+//! | [`issuer`] | an issuer of tokens on loopback |
 //! | [`kdc`] | a Kerberos realm of our own |
 //! | [`matching`] | expected against actual |
 //! | [`runner`] | runs case files |
@@ -22,6 +23,7 @@
 //! | [`slapd`] | a directory of our own |
 //! | [`spatial`] | random shapes, and what is measured of them |
 //! | [`visible`] | random tenants, roles and rows, and who may see what |
+//! | [`tokens`] | keys that are made for a test, and the tokens that they sign |
 //! | [`walk`] | every place of every endpoint, and who may see what there |
 //! | [`vectors`] | what other implementations expect |
 //! | [`xml`] | a document as a tree |
@@ -33,6 +35,7 @@ pub mod client;
 pub mod damage;
 pub mod database;
 pub mod fixture;
+pub mod issuer;
 pub mod kdc;
 pub mod matching;
 pub mod multipart;
@@ -46,6 +49,7 @@ pub mod semantics;
 pub mod server;
 pub mod slapd;
 pub mod spatial;
+pub mod tokens;
 pub mod vectors;
 pub mod visible;
 pub mod walk;
