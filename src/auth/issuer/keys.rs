@@ -106,17 +106,18 @@ impl Keys {
     /// The keys as they are now; after asking for them, if they are due.
     async fn now(&self, issuer: &Issuer, asker: &Asker, clock: &Clock, unknown: bool) -> Outcome<State> {
         let state = self.lock().clone();
-        if state.is_due(issuer, unknown, clock.now()) {
-            // Only who cannot go on without an answer waits for another's question.
-            let wait = Duration::from_secs(ISSUER_SECONDS as u64 + 1);
-            let turn = match unknown || !state.is_good(clock.now()) {
-                true => tokio::time::timeout(wait, self.asking.lock()).await.ok(),
-                false => self.asking.try_lock().ok(),
-            };
-            if turn.is_some() && self.lock().is_due(issuer, unknown, clock.now()) {
-                self.refresh(issuer, asker, clock, unknown).await;
+        // Who cannot go on without an answer waits for another's question, too.
+        let turn = match unknown || !state.is_good(clock.now()) {
+            true => {
+                let wait = Duration::from_secs(ISSUER_SECONDS as u64 + 1);
+                tokio::time::timeout(wait, self.asking.lock()).await.ok()
             }
+            false => self.asking.try_lock().ok(),
+        };
+        if turn.is_some() && self.lock().is_due(issuer, unknown, clock.now()) {
+            self.refresh(issuer, asker, clock, unknown).await;
         }
+        drop(turn);
         let state = self.lock().clone();
         match state.is_good(clock.now()) {
             true => Ok(state),
