@@ -280,16 +280,13 @@ fn add_roles(engine: &Engine, session: &mut Session<'_>, tenant: Guid) -> Outcom
 /// `RoleType` of the roles that every tenant has. Clients cannot make such roles, nor give them other names.
 pub const BUILT_IN: &str = "BuiltIn";
 
-/// Rows of others are not there: see `Session.toml`.
-const OWN_SESSIONS: &[&str] = &["Apc:SessionsCanRead", "Apc:SessionsCanDelete"];
-
 /// Roles that every tenant has (`reference/appclusive.md` 4.1), and the permissions that they hold at first.
 const BUILT_IN_ROLES: &[(&str, &[&str])] = &[
     (role::CLOUD_ADMIN, &[ADMINISTRATOR]),
     (role::CLOUD_USER, &[EVERYTHING]),
     ("CloudGuest", &[]),
     (role::CREATOR_OWNER, &[]),
-    (role::EVERYONE, OWN_SESSIONS),
+    (role::EVERYONE, &["Apc:SessionsCanRead", "Apc:SessionsCanDelete"]),
     ("AppclusiveEveryone", &[]),
     (role::PARENT_TENANT, &[]),
     (role::CHILD_TENANTS, &[]),
