@@ -10,6 +10,8 @@ pub mod engine;
 pub mod http;
 /// Floor 5: from a `$metadata` document to schema files.
 pub mod import;
+/// Floor 3: work that outlives a request: mails, what has expired.
+pub mod jobs;
 /// Floor 0: types and values, the schema, expressions and queries, who is calling, what can go wrong.
 pub mod model;
 /// Floor 1: text to model and back: URLs, query options, `$metadata`, JSON.

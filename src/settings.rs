@@ -3,9 +3,11 @@
 //!
 //! `odonata.toml` < environment < command line. A value that cannot be used is named with the place it comes from.
 
+mod accounts;
 pub mod issuer;
 mod kerberos;
 mod ldap;
+mod mail;
 mod server;
 mod tokens;
 
@@ -83,6 +85,10 @@ pub struct Settings {
     pub jsonp: Jsonp,
     /// How callers prove who they are.
     pub auth: crate::auth::Config,
+    /// What people may do about their own accounts.
+    pub accounts: crate::engine::accounts::Config,
+    /// How mails are sent.
+    pub mail: crate::jobs::mail::Config,
     /// What is logged.
     pub log: String,
 }
@@ -100,10 +106,10 @@ fn header_name(name: &str) -> Result<(), String> {
 }
 
 /// Every table. A section of `odonata.toml` is a table whose keys begin with its name.
-const TABLES: &[&[Setting]] = &[server::SERVER, tokens::TOKENS, ldap::LDAP, kerberos::KERBEROS];
+const TABLES: &[&[Setting]] = &[server::SERVER, tokens::TOKENS, ldap::LDAP, kerberos::KERBEROS, accounts::ACCOUNTS, mail::MAIL];
 
 /// What goes together, looked at when every value is there.
-const CHECKS: &[fn(&Settings, &Places) -> Result<(), String>] = &[ldap::check, kerberos::check];
+const CHECKS: &[fn(&Settings, &Places) -> Result<(), String>] = &[ldap::check, kerberos::check, accounts::check];
 
 /// Where values come from, for messages.
 #[derive(Debug, Default)]
@@ -167,6 +173,8 @@ impl Settings {
             ignore_unknown: false,
             jsonp: Jsonp::default(),
             auth: crate::auth::Config::default(),
+            accounts: crate::engine::accounts::Config::default(),
+            mail: crate::jobs::mail::Config::default(),
             log: String::new(),
         };
         for row in all().filter(|row| !row.default.is_empty()) {
@@ -340,6 +348,45 @@ mod tests {
                 &[("ODONATA_PLAIN_JSON", "light")],
                 &[],
                 "ODONATA_PLAIN_JSON: is by-version or verbose",
+            ),
+            (
+                "\n[accounts]\nsign_up = true",
+                &[],
+                &[],
+                "odonata.toml:3: accounts.sign_up: needs accounts.sign_up_tenant",
+            ),
+            (
+                "[accounts]\nsign_up_tenant = \"x\"",
+                &[],
+                &[],
+                "odonata.toml:2: accounts.sign_up_tenant: is a Guid",
+            ),
+            (
+                "",
+                &[("ODONATA_ACCOUNTS_SIGN_UP", "true")],
+                &[],
+                "ODONATA_ACCOUNTS_SIGN_UP: needs accounts",
+            ),
+            (
+                "",
+                &[("ODONATA_MAIL_SERVER", "smtp://h")],
+                &[],
+                "ODONATA_MAIL_SERVER: needs public_url",
+            ),
+            ("[mail]\nuser = \"x\"", &[], &[], "odonata.toml:2: mail.user: needs the other"),
+            ("[mail]\nserver = \"h\"", &[], &[], "odonata.toml:2: mail.server: is smtp://"),
+            ("[mail]\nfrom = \"nobody\"", &[], &[], "odonata.toml:2: mail.from: is an address"),
+            (
+                "[accounts]\nlink = \"http://h\"",
+                &[],
+                &[],
+                "odonata.toml:2: accounts.link: is a URL",
+            ),
+            (
+                "[accounts]\ndomains = [\"a b\"]",
+                &[],
+                &[],
+                "odonata.toml:2: accounts.domains: is a list",
             ),
             (
                 "tenant_headers = \"A,,B\"",

@@ -4,10 +4,12 @@
 //! it was made under, and that is looked up by the very job that does the request's work: a changed password, role or state
 //! of a user counts at once, and a cached proof costs no thread of its own.
 
+pub mod accounts;
 pub mod basic;
 pub mod bearer;
 pub mod cache;
 mod external;
+pub mod guard;
 pub mod issuer;
 pub mod ldap;
 pub mod negotiate;
@@ -18,12 +20,14 @@ pub mod tokens;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
+
 use crate::engine::Engine;
 use crate::model::caller::{Caller, Guid, SessionKind, Tenants, Ticket};
 use crate::model::clock::Ticks;
 use crate::model::edm::{Edm, Value};
 use crate::model::fault::{self, Fault, Outcome};
-use crate::model::limits::CREDENTIAL_BYTES;
+use crate::model::limits::{ACCOUNT_WORK, CREDENTIAL_BYTES};
 use crate::model::text;
 use crate::store::{Db, Session};
 pub use tokens::Fresh;
@@ -69,6 +73,8 @@ pub struct Config {
     pub ldap: ldap::Config,
     /// Kerberos tickets.
     pub kerberos: negotiate::Config,
+    /// How often somebody may try.
+    pub rate: guard::Config,
 }
 
 /// A user who has proved to be that user, acting in the own tenant.
@@ -183,6 +189,10 @@ pub struct Auth {
     #[cfg(feature = "kerberos")]
     acceptor: Option<Arc<negotiate::Acceptor>>,
     issuers: issuer::Issuers,
+    /// Counts attempts.
+    pub guard: guard::Guard,
+    /// Turns for what is carried out after it was answered.
+    later: Arc<Semaphore>,
 }
 
 impl Auth {
@@ -196,6 +206,8 @@ impl Auth {
             directory: ldap::Directory::new(&config.ldap)?,
             #[cfg(feature = "kerberos")]
             acceptor: negotiate::Acceptor::new(&config.kerberos)?,
+            guard: guard::Guard::new(config.rate)?,
+            later: Arc::new(Semaphore::new(ACCOUNT_WORK)),
             config,
             engine,
             db,

@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
-use argon2::{Argon2, PasswordHash};
+use argon2::{Algorithm, Argon2, Params, PasswordHash, Version};
 use base64::Engine as _;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -37,6 +37,19 @@ pub fn verify(password: &str, stored: Option<&str>) -> bool {
         return false;
     };
     Argon2::default().verify_password(password.as_bytes(), &hash).is_ok() && is_known
+}
+
+/// Whether a hash was made another way than today's are.
+pub fn is_outdated(stored: &str) -> bool {
+    let today = Argon2::default();
+    let Ok(hash) = PasswordHash::new(stored) else { return false };
+    let params = Params::try_from(&hash);
+    hash.algorithm != Algorithm::default().ident()
+        || hash.version != Some(Version::default().into())
+        || params.is_ok_and(|params| {
+            let same = today.params();
+            (params.m_cost(), params.t_cost(), params.p_cost()) != (same.m_cost(), same.t_cost(), same.p_cost())
+        })
 }
 
 /// A random password of 20 characters: letters, digits, `-` and `_`.
@@ -110,6 +123,22 @@ mod tests {
         }
         assert_eq!(hash(&long).unwrap_err().kind.code, "limit_exceeded");
         assert!(verify(&long[1..], Some(&hash(&long[1..]).unwrap())));
+    }
+
+    #[test]
+    fn older_hashes_are_found_out() {
+        let older = |params: &str| format!("$argon2id$v=19${params}$c29tZXNhbHQ$iWh06vD8Fy27wf9npn6FXWiCX4K6pW6Ue1Bnzz07Z8A");
+        for (stored, expected) in [
+            (hash("x").unwrap(), false),
+            (older("m=19456,t=2,p=1"), false),
+            (older("m=4096,t=3,p=1"), true),
+            (older("m=19456,t=2,p=2"), true),
+            (older("m=19456,t=2,p=1").replace("argon2id", "argon2i"), true),
+            (older("m=19456,t=2,p=1").replace("v=19", "v=16"), true),
+            ("no hash".to_owned(), false),
+        ] {
+            assert_eq!(is_outdated(&stored), expected, "{stored}");
+        }
     }
 
     #[test]

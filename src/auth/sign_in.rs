@@ -5,45 +5,94 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::cache::Print;
-use super::{Auth, Proof, ldap, refused};
-use crate::engine::identity;
-use crate::model::caller::Caller;
+use super::guard::Attempt;
+use super::{Auth, Proof, ldap, password, refused};
+use crate::engine::audit::SignIn;
+use crate::engine::identity::{self, User};
+use crate::model::caller::{Caller, Guid};
 use crate::model::clock::SECOND;
-use crate::model::fault::{Fault, Outcome};
+use crate::model::fault::{self, Fault, Outcome};
 use crate::model::limits::{CREDENTIAL_CACHE_SECONDS, PASSWORD_BYTES};
 use crate::store::Weight;
+
+/// A password that is right.
+enum Tested {
+    Now(Arc<Proof>),
+    /// By another request with the same credentials.
+    Before(Arc<Proof>),
+}
 
 /// Proves that a password is a user's. The proof is remembered under `print`, where there is one. `from` is who asks.
 ///
 /// # Errors
-/// 401, the same for every reason.
+/// 401, the same for every reason; 429 for who tries too often.
 pub async fn by_password(auth: &Auth, print: Option<Print>, name: String, password: String, from: Option<IpAddr>) -> Outcome<Arc<Proof>> {
     if password.len() > PASSWORD_BYTES {
         return Err(refused());
     }
-    tracing::debug!(?from, "a password is tested");
-    let (engine, named) = (auth.engine.clone(), name.clone());
+    let attempt = auth.guard.admit(Some(&name), from, auth.engine.clock.now())?;
+    let mut named = None;
+    let tested = test(auth, print, &name, password, &attempt, &mut named).await;
+    let note = |user: Option<(i64, Guid)>, succeeded: bool| {
+        let sign_in = SignIn {
+            what: "SignIn",
+            succeeded,
+            user,
+            from,
+        };
+        auth.engine.journal.note(sign_in, auth.engine.clock.now());
+    };
+    match &tested {
+        Ok(Tested::Now(proof)) => {
+            auth.guard.succeeded(&attempt);
+            note(Some((proof.caller.user, proof.caller.tenant)), true);
+        }
+        Err(fault) if fault.kind == &fault::UNAUTHENTICATED => {
+            auth.guard.failed(&attempt, auth.engine.clock.now());
+            note(named, false);
+        }
+        Ok(Tested::Before(_)) | Err(_) => auth.guard.untried(&attempt),
+    }
+    match tested? {
+        Tested::Now(proof) | Tested::Before(proof) => Ok(proof),
+    }
+}
+
+/// The test itself; `named` learns whose name it is.
+async fn test(
+    auth: &Auth,
+    print: Option<Print>,
+    name: &str,
+    password: String,
+    attempt: &Attempt,
+    named: &mut Option<(i64, Guid)>,
+) -> Outcome<Tested> {
+    let (engine, wanted) = (auth.engine.clone(), name.to_owned());
     let (user, version) = auth
         .db
         // A name that nobody has costs a scan, so this never runs on a worker.
         .read(Weight::Scan, move |session| {
             // The version first: what changes in between makes the proof old, never young.
             let version = identity::security_version(session)?;
-            Ok((identity::find_user(&engine, session, &named)?, version))
+            Ok((identity::find_user(&engine, session, &wanted)?, version))
         })
         .await?;
-    if let Some(proof) = ldap::prove(auth, print, &name, &password, user.as_ref()).await? {
-        return Ok(proof);
+    *named = user.as_ref().map(|user| (user.id, user.tenant));
+    if let Some(proof) = ldap::prove(auth, print, name, &password, user.as_ref()).await? {
+        return Ok(Tested::Now(proof));
     }
     let user = user.filter(|user| user.active);
     let stored = user.as_ref().and_then(|user| user.password_hash.clone());
     // Several requests with the same new credentials wait here for one another's hash.
     let cached = || {
-        let proof = auth.cache.get(&print?, auth.engine.clock.now());
-        proof.filter(|proof| proof.version == version)
+        let proof = print.and_then(|print| auth.cache.get(&print, auth.engine.clock.now()));
+        let proof = proof.filter(|proof| proof.version == version).map(Tested::Before);
+        // Those that wait here together have not failed yet when they are let in.
+        let refused = || auth.guard.check(attempt, auth.engine.clock.now()).err();
+        proof.map(Ok).or_else(|| refused().map(Err))
     };
-    match auth.hasher.verify(password, stored, cached).await? {
-        Err(proof) => Ok(proof),
+    match auth.hasher.verify(password.clone(), stored, cached).await? {
+        Err(known) => known,
         Ok(false) => {
             ldap::feign(auth).await;
             Err(refused())
@@ -51,6 +100,7 @@ pub async fn by_password(auth: &Auth, print: Option<Print>, name: String, passwo
         Ok(true) => {
             let user = user.ok_or_else(|| Fault::internal("a password that fits no user"))?;
             let caller = caller_of(auth, user.id).await?.ok_or_else(refused)?;
+            renew_hash(auth, &user, password);
             let proof = Arc::new(Proof {
                 caller,
                 version,
@@ -61,7 +111,7 @@ pub async fn by_password(auth: &Auth, print: Option<Print>, name: String, passwo
             if let Some(print) = print {
                 auth.cache.put(print, proof.clone(), auth.engine.clock.now());
             }
-            Ok(proof)
+            Ok(Tested::Now(proof))
         }
     }
 }
@@ -72,4 +122,26 @@ async fn caller_of(auth: &Auth, user: i64) -> Outcome<Option<Caller>> {
     auth.db
         .read(Weight::Scan, move |session| engine.caller(session, user, None, None))
         .await
+}
+
+/// A password that was hashed as it was usual once is hashed as it is today; nobody waits for that.
+fn renew_hash(auth: &Auth, user: &User, password: String) {
+    let Some(old) = user.password_hash.clone().filter(|stored| password::is_outdated(stored)) else {
+        return;
+    };
+    let (engine, db, hasher, id) = (auth.engine.clone(), auth.db.clone(), auth.hasher.clone(), user.id);
+    tokio::spawn(async move {
+        let renewed = async {
+            let new = hasher.hash(password).await?;
+            db.write(move |session| identity::renew_hash(&engine, session, id, &old, &new))
+                .await
+        };
+        if let Err(fault) = renewed.await {
+            tracing::warn!(
+                user = id,
+                cause = fault.cause.as_deref().unwrap_or(""),
+                "a password's hash was not renewed: {fault}"
+            );
+        }
+    });
 }

@@ -150,7 +150,11 @@ impl House {
             1..=5 => tracing::info!("made in the database: {}", made.join(", ")),
             many => tracing::info!("made in the database: {many} tables, columns and indexes"),
         }
-        let engine = Arc::new(Engine::new(schema, Clock::System, settings.page_size));
+        let mut engine = Engine::new(schema, Clock::System, settings.page_size);
+        engine.accounts = settings.accounts.clone();
+        let own = || format!("http://{}", settings.listen);
+        engine.accounts.public_url = settings.public_url.clone().unwrap_or_else(own);
+        let engine = Arc::new(engine);
         first_start(&engine, &db, settings.admin_password.clone()).map_err(|fault| told(&fault))?;
         Ok(House { engine, db })
     }

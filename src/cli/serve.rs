@@ -1,7 +1,9 @@
 //! `odonata serve`.
 
-use super::{House, say};
+use super::{House, say, told};
+use crate::engine::identity;
 use crate::http;
+use crate::jobs::Jobs;
 use crate::settings::Settings;
 
 /// Serves until told to stop.
@@ -24,7 +26,23 @@ pub fn run(settings: &Settings) -> Result<(), String> {
         jsonp: settings.jsonp,
         auth: settings.auth.clone(),
     };
-    http::serve(config, house.engine.clone(), house.db.clone(), |address| {
+    sign_up_tenant(&house)?;
+    let jobs = Jobs::start(&house.engine, &house.db, &settings.mail)?;
+    let served = http::serve(config, house.engine.clone(), house.db.clone(), |address| {
         say(&format!("listening on http://{address}"))
-    })
+    });
+    jobs.stop();
+    served
+}
+
+/// Whoever signs up needs a tenant that is there.
+fn sign_up_tenant(house: &House) -> Result<(), String> {
+    let Some(tenant) = house.engine.accounts.sign_up_tenant else {
+        return Ok(());
+    };
+    let there = house.db.read_now(|session| identity::tenant_exists(&house.engine, session, tenant));
+    match there.map_err(|fault| told(&fault))? {
+        true => Ok(()),
+        false => Err("accounts.sign_up_tenant: there is no such tenant".to_owned()),
+    }
 }

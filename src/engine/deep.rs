@@ -129,6 +129,7 @@ impl Engine {
             self.skip_number(session, ty, number)?;
         }
         super::identity::settle(self, session, &new)?;
+        self.audit_change(session, caller, None, Some(&new))?;
         self.touched(session, ty)?;
         for link in later {
             self.link_new(session, caller, (&new, set), link)?;

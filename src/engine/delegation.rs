@@ -132,7 +132,7 @@ impl Engine {
     }
 
     /// Whether the caller holds all that a role gives.
-    fn check_role(&self, session: &mut Session<'_>, caller: &Caller, role: i64) -> Outcome<()> {
+    pub(super) fn check_role(&self, session: &mut Session<'_>, caller: &Caller, role: i64) -> Outcome<()> {
         let ty = self.core_type("Roles")?;
         let key = Restriction::Key(vec![Value::Integer(role)]);
         // Also of a role that is not active: it may be, tomorrow.

@@ -421,6 +421,50 @@ pub(super) fn find_role(engine: &Engine, session: &mut Session<'_>, tenant: Guid
         .and_then(|row| if let Value::Integer(id) = row[0] { Some(id) } else { None }))
 }
 
+/// Makes a user who cannot sign in before a token of a mail comes back.
+///
+/// # Errors
+/// Those of [`add_user`].
+pub(super) fn add_waiting(
+    engine: &Engine,
+    session: &mut Session<'_>,
+    (name, mail): (&str, &str),
+    tenant: Guid,
+    roles: &[&str],
+    password_hash: Option<&str>,
+    state: &str,
+) -> Outcome<i64> {
+    let mut columns = vec![
+        ("Name", text(name)),
+        ("ExternalId", text(name)),
+        ("ExternalType", text("Internal")),
+        ("Mail", text(mail)),
+        ("Active", Value::Boolean(false)),
+        ("MailState", text(state)),
+    ];
+    columns.extend(password_hash.map(|hash| ("Password", text(hash))));
+    insert_user(engine, session, name, tenant, roles, columns)
+}
+
+/// Ends what a user is signed in with, everywhere.
+pub fn end_sessions(_engine: &Engine, session: &mut Session<'_>, _user: i64) -> Outcome<()> {
+    raise_security_version(session)
+}
+
+/// Puts the hash of the same password, made today's way, in the place of an older one; unless the password was changed meanwhile.
+pub fn renew_hash(engine: &Engine, session: &mut Session<'_>, user: i64, old: &str, new: &str) -> Outcome<()> {
+    let ty = engine.core_type("Users")?;
+    let key = || vec![Restriction::Key(vec![Value::Integer(user)])];
+    let stored = engine.columns(session, ty, &["Password"], None, key())?;
+    if stored.first().is_none_or(|row| row[0] != text(old)) {
+        return Ok(());
+    }
+    let (everything, key) = (Scope::everything(), [Value::Integer(user)]);
+    let mut update = Update::new(&engine.schema, &everything, ty, &key)?;
+    update.values = vec![("Password", text(new))];
+    update.run(session)
+}
+
 /// Gives a user a new password; whether there is such a user.
 pub fn set_password(engine: &Engine, session: &mut Session<'_>, user: i64, password_hash: &str) -> Outcome<()> {
     let ty = engine.core_type("Users")?;
@@ -441,15 +485,26 @@ fn text(text: &str) -> Value {
 impl Engine {
     /// A type of the Core endpoint by the name of its set.
     pub(super) fn core_type(&self, set: &str) -> Outcome<TypeId> {
-        let endpoint = self
+        self.type_of("Core", set)
+    }
+
+    /// A type by its endpoint and the name of its set.
+    pub(super) fn type_of(&self, endpoint: &str, set: &str) -> Outcome<TypeId> {
+        let found = self
             .schema
-            .endpoint("Core")
-            .ok_or_else(|| Fault::internal("there is no endpoint Core"))?;
-        let set = endpoint
+            .endpoint(endpoint)
+            .ok_or_else(|| Fault::internal(format!("there is no endpoint {endpoint}")))?;
+        let set = found
             .set_names
             .get(set)
-            .ok_or_else(|| Fault::internal(format!("Core has no set {set}")))?;
+            .ok_or_else(|| Fault::internal(format!("{endpoint} has no set {set}")))?;
         Ok(self.schema.sets[*set].entity_type)
+    }
+
+    /// A property of a built-in type.
+    pub(super) fn property_of(&self, ty: TypeId, name: &str) -> Outcome<usize> {
+        let found = self.schema.types[ty].property(name);
+        found.ok_or_else(|| Fault::internal(format!("no property {name}")))
     }
 
     fn column_expr(&self, ty: TypeId, name: &str) -> Outcome<Expr> {

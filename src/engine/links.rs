@@ -82,6 +82,7 @@ impl Engine {
         self.claim(session, caller, &Place::of(own.ty, own.set, own.key.clone()), Verb::Update)?;
         self.check_grant(session, caller, (own.ty, navigation), &own.key, &key)?;
         Pair::new(&self.schema, *table, (near, &own.key), (far, &key)).delete(session)?;
+        self.audit_link(session, caller, &own, (place.ty, &key), "Unlinked")?;
         self.touched(session, own.ty)?;
         self.touched(session, place.ty)?;
         self.keep_administrator(session, caller, own.ty)
@@ -183,6 +184,7 @@ impl Engine {
         self.check_pair(caller, navigation, end.place.set)?;
         self.check_grant(session, caller, (own.ty, navigation), &own.key, &end.key)?;
         Pair::new(&self.schema, *table, (near, &own.key), (far, &end.key)).insert(session)?;
+        self.audit_link(session, caller, own, (end.place.ty, &end.key), "Linked")?;
         self.touched(session, own.ty)?;
         self.touched(session, end.place.ty)
     }
@@ -364,6 +366,7 @@ impl Engine {
         hidden: &[(String, Value)],
     ) -> Outcome<()> {
         self.stamp(caller, changed, false);
+        super::accounts::people::settle_change(self, current, changed)?;
         let entity = &self.schema.types[current.ty];
         let key = current.key(entity);
         let mut update = Update::new(&self.schema, scope, current.ty, &key)?;
@@ -378,6 +381,7 @@ impl Engine {
             identity::check_name(self, session, changed)?;
             self.user_changed(session, current, changed)?;
         }
+        self.audit_change(session, caller, Some(current), Some(changed))?;
         self.touched(session, current.ty)?;
         self.keep_administrator(session, caller, current.ty)
     }

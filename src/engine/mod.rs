@@ -3,6 +3,8 @@
 //! Invariant: knows nothing of formats, SQL text and HTTP. Every function runs inside a job of
 //! [`Db::read`](crate::store::Db::read) or [`Db::write`](crate::store::Db::write), on its session.
 
+pub mod accounts;
+pub mod audit;
 pub mod bootstrap;
 mod deep;
 mod delegation;
@@ -56,6 +58,10 @@ pub struct Engine {
     pub security: identity::SecurityWatch,
     /// Makes tokens; there when the server serves.
     pub tokens: OnceLock<Tokens>,
+    /// What people may do about their own accounts.
+    pub accounts: accounts::Config,
+    /// Sign-ins that are to be written down.
+    pub journal: audit::Journal,
     /// The last RowVersion given; they only grow.
     version: AtomicI64,
 }
@@ -83,6 +89,8 @@ impl Engine {
             unenforced,
             security: identity::SecurityWatch::default(),
             tokens: OnceLock::new(),
+            accounts: accounts::Config::default(),
+            journal: audit::Journal::default(),
             version: AtomicI64::new(0),
         }
     }

@@ -3,6 +3,7 @@
 //! What an operation does is declared (see [`Behaviour`]), or a function of this table: [`HANDLERS`]. Both run in the job of the
 //! request, on its session.
 
+mod accounts;
 mod built_in;
 mod declared;
 mod sessions;
@@ -84,6 +85,24 @@ pub enum Binds {
     One(&'static str),
 }
 
+/// What is to be done about an argument before the job that invokes the handler: what takes long is never done in the writer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mark {
+    /// Nothing.
+    Plain,
+    /// A password that somebody chooses: it has to be good enough, and comes to the handler as its hash.
+    New,
+    /// The caller's own password: it is tested, and comes to the handler as the hash that it was tested against, null where there is none.
+    Own,
+    /// A token of a mail: attempts to guess one are counted.
+    Token,
+    /// An address that gets a mail: mails that strangers cause are counted.
+    Mail,
+}
+
+/// What can be said about arguments without the database.
+type First = fn(&Engine, &[Value]) -> Outcome<()>;
+
 type Run = fn(&Engine, &mut Session<'_>, &Caller, &Bound, &[Value]) -> Outcome<Given>;
 
 /// A function behind operations.
@@ -101,6 +120,11 @@ pub struct Handler {
     pub binds: Binds,
     /// How many arguments it looks at.
     pub arguments: usize,
+    /// What is to be done about them before; the others are plain.
+    pub marks: &'static [Mark],
+    /// Says what is wrong with the arguments. Then it is answered, and carried out afterwards: how it ends, and how long it takes, is
+    /// not for the caller to know.
+    pub first: Option<First>,
     run: Run,
 }
 
@@ -113,7 +137,20 @@ const fn open(name: &'static str, arguments: usize, run: Run) -> Handler {
         any_tenant: false,
         binds: Binds::Free,
         arguments,
+        marks: &[],
+        first: None,
         run,
+    }
+}
+
+/// One about an account.
+const fn of_account(name: &'static str, who: Who, marks: &'static [Mark], first: Option<First>, run: Run) -> Handler {
+    Handler {
+        who,
+        writes: true,
+        marks,
+        first,
+        ..open(name, marks.len(), run)
     }
 }
 
@@ -167,6 +204,57 @@ pub const HANDLERS: &[Handler] = &[
     of_tenant("IsSelf", tenants::is_self),
     of_tenant("IsSibling", tenants::is_sibling),
     of_tenant("IsRelated", tenants::is_related),
+    of_account(
+        "SignUp",
+        Who::Anybody,
+        &[Mark::Plain, Mark::Mail, Mark::New],
+        Some(accounts::check_sign_up),
+        accounts::sign_up,
+    ),
+    of_account("Activate", Who::Anybody, &[Mark::Token], None, accounts::activate),
+    of_account(
+        "ResendActivation",
+        Who::Anybody,
+        &[Mark::Mail],
+        Some(accounts::check_address),
+        accounts::resend_activation,
+    ),
+    of_account(
+        "RequestPasswordReset",
+        Who::Anybody,
+        &[Mark::Mail],
+        Some(accounts::check_address),
+        accounts::request_reset,
+    ),
+    of_account(
+        "ResetPassword",
+        Who::Anybody,
+        &[Mark::Token, Mark::New],
+        None,
+        accounts::reset_password,
+    ),
+    of_account(
+        "ChangePassword",
+        Who::User,
+        &[Mark::Own, Mark::New],
+        None,
+        accounts::change_password,
+    ),
+    of_account("ChangeMail", Who::User, &[Mark::Own, Mark::Mail], None, accounts::change_mail),
+    of_account(
+        "Invite",
+        Who::Permitted,
+        &[Mark::Mail, Mark::Plain, Mark::Plain],
+        None,
+        accounts::invite,
+    ),
+    of_account(
+        "AcceptInvitation",
+        Who::Anybody,
+        &[Mark::Token, Mark::Plain, Mark::New],
+        None,
+        accounts::accept_invitation,
+    ),
 ];
 
 /// A handler by its name.
@@ -194,6 +282,21 @@ pub fn writes(operation: &Operation) -> bool {
 /// Whether nobody has to say who he is.
 pub fn is_public(operation: &Operation) -> bool {
     handler_of(operation).is_some_and(|handler| handler.who == Who::Anybody)
+}
+
+impl Handler {
+    /// What is to be done about an argument before.
+    pub fn mark(&self, argument: usize) -> Mark {
+        self.marks.get(argument).copied().unwrap_or(Mark::Plain)
+    }
+
+    /// Carries it out for somebody who is not bound to an entity and has not said who he is.
+    ///
+    /// # Errors
+    /// Those of what it does.
+    pub fn run_for_anybody(&self, engine: &Engine, session: &mut Session<'_>, arguments: &[Value]) -> Outcome<()> {
+        (self.run)(engine, session, &Caller::nobody(), &Bound::Nothing, arguments).map(drop)
+    }
 }
 
 impl Engine {

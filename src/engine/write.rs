@@ -90,6 +90,7 @@ impl Engine {
         self.check_unreferenced(session, current.ty, &key)?;
         Delete::new(&self.schema, &scope, current.ty, &key)?.run(session)?;
         self.discard_streams(session, &current)?;
+        self.audit_change(session, caller, Some(&current), None)?;
         self.touched(session, current.ty)?;
         self.keep_administrator(session, caller, current.ty)
     }

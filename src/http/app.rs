@@ -202,9 +202,7 @@ async fn run(config: Config, engine: Arc<Engine>, db: Db, ready: impl FnOnce(Soc
         handle.stop(true).await;
     });
     ready(address);
-    let result = server.await.map_err(|error| error.to_string());
-    db.close();
-    result
+    server.await.map_err(|error| error.to_string())
 }
 
 fn version(schema: &Schema, endpoint: usize) -> Version {

@@ -16,9 +16,11 @@ use super::plan::{Plan, nested_batch};
 use super::reply::{self, Answer, Reply};
 use super::request::{Headers, Line, Request, error_choice};
 use super::visitor::{Visitor, Work};
+use crate::engine::operation;
 use crate::model::caller::Caller;
 use crate::model::fault::{self, Fault, Outcome};
 use crate::model::limits::BATCH_ANSWER_BYTES;
+use crate::model::target::Target;
 use crate::odata::batch::{self, Item, Part, Response, Writer};
 use crate::odata::options::{Options, ResourceKind};
 use crate::odata::references::{ContentIds, relative};
@@ -187,6 +189,14 @@ fn inherit<'a>(part: &mut Part<'a>, envelope: &Headers<'a>) {
     }
 }
 
+/// Whether an operation tests a secret or has mails sent.
+fn is_alone(request: &Request<'_>) -> bool {
+    let Target::Operation(call) = &request.target else { return false };
+    let operations = &request.app.engine.schema.endpoints[request.endpoint].operations;
+    let mut handlers = call.overloads.iter().filter_map(|&index| operation::handler_of(&operations[index]));
+    handlers.any(|handler| !handler.marks.is_empty())
+}
+
 /// What a part asks for; `url` is its own, relative to the service root and without references. Its credentials are passed over.
 fn request<'p>(app: &'p App, endpoint: usize, root: &str, part: &'p Part<'_>, url: &'p str, ids: &ContentIds) -> Outcome<Request<'p>> {
     let (path, query) = url.split_once('?').unwrap_or((url, ""));
@@ -205,6 +215,10 @@ fn request<'p>(app: &'p App, endpoint: usize, root: &str, part: &'p Part<'_>, ur
     if request.callback {
         let message = "A part of a batch takes no `$callback`: its answer is none of a script's.";
         return Err(Fault::new(&fault::BAD_OPTION, message));
+    }
+    if is_alone(&request) {
+        let message = "This is not carried out in a batch: how often it is asked for has to be counted.";
+        return Err(Fault::new(&fault::BAD_REQUEST, message));
     }
     request.ids = ids.clone();
     Ok(request)

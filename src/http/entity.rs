@@ -8,11 +8,12 @@ use super::batch;
 use super::body;
 use super::conditions::Method;
 use super::media;
-use super::origin::origin;
+use super::origin::{self, origin};
 use super::plan::Plan;
 use super::reply::Answer;
 use super::request::{Headers, Line, Request};
 use super::visitor::{Visitor, without_token};
+use crate::auth::accounts::Asker;
 use crate::engine::operation;
 use crate::model::caller::Caller;
 use crate::model::fault::{self, Fault, Outcome};
@@ -27,7 +28,7 @@ pub async fn answer(app: &Data<App>, http: &HttpRequest, payload: Payload, endpo
     if let Ok(request) = &request
         && is_public(request)
     {
-        return in_public(app, Plan::of(request, Bytes::new())?).await;
+        return in_public(app, request, http, payload).await;
     }
     let visitor = Visitor::enter(app, http).await?;
     let request = match request {
@@ -42,14 +43,15 @@ pub async fn answer(app: &Data<App>, http: &HttpRequest, payload: Payload, endpo
     if media::is_upload(&request) {
         return Ok(Box::pin(media::upload(request, visitor, payload)).await?.answer(&app.engine));
     }
-    let plan = match plan(&request, http, payload).await {
+    let mut plan = match plan(&request, http, payload, visitor.asker()).await {
         Ok(plan) => plan,
         Err(fault) => return visitor.refuse(fault).await,
     };
     let engine = app.engine.clone();
-    let work = plan.work(&engine);
-    let done = visitor.run(work, move |session, caller| plan.run(&engine, session, caller)).await?;
-    Ok(done.answer(&app.engine))
+    let (work, shown) = (plan.work(&engine), plan.shown());
+    let done = visitor.run(work, move |session, caller| plan.run(&engine, session, caller)).await;
+    app.auth.settle(shown, done.as_ref().err());
+    Ok(done?.answer(&app.engine))
 }
 
 /// Whether what is asked for is there for everybody; credentials are not looked at then.
@@ -59,20 +61,47 @@ fn is_public(request: &Request<'_>) -> bool {
     call.overloads.iter().all(|&index| operation::is_public(&operations[index]))
 }
 
-/// Runs what needs no caller. Its body is not read.
-async fn in_public(app: &App, plan: Plan) -> Outcome<Answer> {
+/// Runs what needs no caller. Its body is not read if it takes no arguments.
+async fn in_public(app: &App, request: &Request<'_>, http: &HttpRequest, payload: Payload) -> Outcome<Answer> {
+    let Target::Operation(call) = &request.target else {
+        return Err(Fault::internal("a target that is not public"));
+    };
+    let operations = &app.engine.schema.endpoints[request.endpoint].operations;
     let engine = app.engine.clone();
+    if call.overloads.iter().all(|&index| operations[index].arguments().is_empty()) {
+        let plan = Plan::of(request, Bytes::new())?;
+        let work = move |session: &mut Session<'_>| plan.run(&engine, session, &Caller::nobody());
+        return Ok(app.db.read(Weight::Key, work).await?.answer(&app.engine));
+    }
+    let asker = Asker {
+        caller: None,
+        from: origin::client(&app.config, http),
+    };
+    let mut plan = plan(request, http, payload, asker).await?;
+    let shown = plan.shown();
+    let promise = if let Plan::Invoke(plan) = &plan {
+        plan.promise(&engine)
+    } else {
+        None
+    };
     let work = move |session: &mut Session<'_>| plan.run(&engine, session, &Caller::nobody());
-    Ok(app.db.read(Weight::Key, work).await?.answer(&app.engine))
+    if let Some(answer) = promise {
+        app.auth.later(move |_, session| work(session).map(drop))?;
+        return Ok(answer);
+    }
+    let done = app.db.write(work).await;
+    app.engine.security.expire();
+    app.auth.settle(shown, done.as_ref().err());
+    Ok(done?.answer(&app.engine))
 }
 
-async fn plan(request: &Request<'_>, http: &HttpRequest, payload: Payload) -> Outcome<Plan> {
+async fn plan(request: &Request<'_>, http: &HttpRequest, payload: Payload, asker: Asker<'_>) -> Outcome<Plan> {
     let body = match request.method {
         Method::Post | Method::Put | Method::Patch => body::read(http.headers(), payload, BODY_BYTES).await?,
         _ => Bytes::new(),
     };
     let mut plan = Plan::of(request, body)?;
-    plan.prepare(request.app).await?;
+    plan.prepare(request.app, asker).await?;
     Ok(plan)
 }
 

@@ -2,11 +2,13 @@
 
 use actix_web::web::Bytes;
 
+use super::app::App;
 use super::media;
 use super::read;
 use super::reply::Answer;
 use super::request::Request;
 use super::visitor::Work;
+use crate::auth::accounts::{Asker, Shown};
 use crate::engine::operation::{self, Given, Invocation};
 use crate::engine::{Engine, operation::missing};
 use crate::model::caller::Caller;
@@ -33,6 +35,8 @@ pub struct Plan {
     arguments: Vec<Value>,
     preconditions: Preconditions,
     way: Way,
+    /// The token of a mail that its arguments show.
+    shown: Option<Shown>,
 }
 
 /// How it comes to its answer.
@@ -122,11 +126,34 @@ impl Plan {
             arguments,
             preconditions: request.preconditions.clone(),
             way,
+            shown: None,
         })
     }
 
     fn declared<'e>(&self, engine: &'e Engine) -> &'e Operation {
         &engine.schema.endpoints[self.endpoint].operations[self.operation]
+    }
+
+    /// Does about its arguments what takes long or has to be counted.
+    pub async fn prepare(&mut self, app: &App, asker: Asker<'_>) -> Outcome<()> {
+        if let Some(handler) = operation::handler_of(self.declared(&app.engine)) {
+            self.shown = app.auth.prepare(handler, &mut self.arguments, asker).await?;
+        }
+        Ok(())
+    }
+
+    /// The token of a mail that its arguments show: how it ends has to be said.
+    pub fn shown(&mut self) -> Option<Shown> {
+        self.shown.take()
+    }
+
+    /// What is answered before it is carried out; none for all but a few.
+    pub fn promise(&self, engine: &Engine) -> Option<Answer> {
+        let handler = operation::handler_of(self.declared(engine))?;
+        match &self.way {
+            Way::Do(manner) if handler.first.is_some() => Some(manner.done()),
+            _ => None,
+        }
     }
 
     /// The job that it needs.

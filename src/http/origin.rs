@@ -79,6 +79,38 @@ pub fn origin(config: &Config, request: &HttpRequest) -> Outcome<String> {
     })
 }
 
+/// Who asks: the peer, or the one that trusted proxies name. Each of them adds its own peer at the end of `X-Forwarded-For`, so it is
+/// read from there; what stands before somebody who is not trusted is that one's own invention.
+pub fn client(config: &Config, request: &HttpRequest) -> Option<IpAddr> {
+    let peer = request.peer_addr()?.ip().to_canonical();
+    let is_trusted = |address: IpAddr| config.trusted_proxies.iter().any(|proxies| proxies.contains(address));
+    if !is_trusted(peer) {
+        return Some(peer);
+    }
+    let lines: Vec<&str> = request
+        .headers()
+        .get_all("x-forwarded-for")
+        .filter_map(|line| line.to_str().ok())
+        .collect();
+    let named = lines.iter().rev().flat_map(|line| line.rsplit(','));
+    let mut client = peer;
+    for address in named {
+        let Some(address) = read_address(address.trim()) else { break };
+        client = address;
+        if !is_trusted(address) {
+            break;
+        }
+    }
+    Some(client)
+}
+
+/// An address, as some proxies write it with a port.
+fn read_address(text: &str) -> Option<IpAddr> {
+    let bare = text.parse::<IpAddr>().ok();
+    let address = bare.or_else(|| text.parse::<std::net::SocketAddr>().ok().map(|address| address.ip()));
+    address.map(|address| address.to_canonical())
+}
+
 /// What a proxy says about the request that it got.
 #[derive(Debug, Default)]
 struct Said<'a> {
@@ -320,6 +352,37 @@ mod tests {
             request = request.insert_header(header.split_once(": ").unwrap());
         }
         origin(&config, &request.to_http_request()).map_err(|fault| fault.kind.status)
+    }
+
+    #[test]
+    fn proxies_name_their_clients() {
+        let config = Config {
+            trusted_proxies: vec![Network::read("192.0.2.0/24").unwrap()],
+            ..Config::default()
+        };
+        for (peer, headers, expected) in [
+            ("198.51.100.1", &[][..], "198.51.100.1"),
+            ("198.51.100.1", &["203.0.113.9"], "198.51.100.1"),
+            ("192.0.2.1", &[], "192.0.2.1"),
+            ("192.0.2.1", &["203.0.113.9"], "203.0.113.9"),
+            ("[::ffff:192.0.2.1]", &["203.0.113.9"], "203.0.113.9"),
+            ("192.0.2.1", &["1.1.1.1, 203.0.113.9"], "203.0.113.9"),
+            ("192.0.2.1", &["1.1.1.1, 203.0.113.9, 192.0.2.2"], "203.0.113.9"),
+            ("192.0.2.1", &["1.1.1.1", "203.0.113.9:4711", "192.0.2.2"], "203.0.113.9"),
+            ("192.0.2.1", &["[2001:db8::1]:80"], "2001:db8::1"),
+            ("192.0.2.1", &["203.0.113.9, nobody"], "192.0.2.1"),
+            ("192.0.2.1", &["192.0.2.3, 192.0.2.2"], "192.0.2.3"),
+        ] {
+            let mut request = TestRequest::default().peer_addr(format!("{peer}:1").parse().unwrap());
+            for header in headers {
+                request = request.append_header(("X-Forwarded-For", *header));
+            }
+            assert_eq!(
+                client(&config, &request.to_http_request()),
+                Some(expected.parse().unwrap()),
+                "{peer} {headers:?}"
+            );
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ use super::reply::Answer;
 use super::request::Request;
 use super::visitor::Work;
 use super::write;
+use crate::auth::accounts::{Asker, Shown};
 use crate::engine::Engine;
 use crate::model::caller::Caller;
 use crate::model::fault::{self, Fault, Outcome};
@@ -70,10 +71,19 @@ impl Plan {
     }
 
     /// What has to be done before the database is asked, because it takes long.
-    pub async fn prepare(&mut self, app: &App) -> Outcome<()> {
+    pub async fn prepare(&mut self, app: &App, asker: Asker<'_>) -> Outcome<()> {
         match self {
             Plan::Write(plan) => plan.prepare(app).await,
+            Plan::Invoke(plan) => plan.prepare(app, asker).await,
             _ => Ok(()),
+        }
+    }
+
+    /// The token of a mail that it shows.
+    pub fn shown(&mut self) -> Option<Shown> {
+        match self {
+            Plan::Invoke(plan) => plan.shown(),
+            _ => None,
         }
     }
 

@@ -200,8 +200,10 @@ pub fn fault_reply(fault: &Fault, choice: Choice) -> Reply {
             }
         }
     }
-    if fault.kind.status == 503 {
-        reply.add("retry-after", RETRY_SECONDS);
+    match fault.retry_after {
+        Some(seconds) => reply.add("retry-after", seconds.to_string()),
+        None if fault.kind.status == 503 => reply.add("retry-after", RETRY_SECONDS),
+        None => {}
     }
     reply
 }
@@ -260,6 +262,7 @@ mod tests {
             (Fault::method("GET, POST"), "allow", Some("GET, POST")),
             (Fault::new(&fault::BUSY, "x"), "retry-after", Some("1")),
             (Fault::new(&fault::UNREACHABLE, "x"), "retry-after", Some("1")),
+            (Fault::too_many(7), "retry-after", Some("7")),
             (Fault::not_found(), "x-request-id", None),
         ];
         for (fault, name, expected) in cases {

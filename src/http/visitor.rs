@@ -8,8 +8,9 @@ use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::{HttpMessage, HttpRequest};
 
 use super::app::App;
-use super::origin::origin;
+use super::origin::{self, origin};
 use super::reply::TOKEN;
+use crate::auth::accounts::Asker;
 use crate::auth::{self, Cookie, News, Presented, Proof};
 use crate::model::caller::{Caller, Client};
 use crate::model::clock::SECOND;
@@ -80,6 +81,14 @@ impl<'a> Visitor<'a> {
             client: (request.method() == Method::POST || presented.password.is_some()).then(|| client(request)),
             proof,
         })
+    }
+
+    /// Who is there, for what has to be done before a job.
+    pub fn asker(&self) -> Asker<'_> {
+        Asker {
+            caller: Some(&self.proof.caller),
+            from: self.presented.from,
+        }
     }
 
     /// The same visitor, for a job of its own before the last one.
@@ -162,7 +171,7 @@ pub fn presented<'a>(app: &App, request: &'a HttpRequest) -> Presented<'a> {
             .flatten(),
         cookie: cookie(headers),
         password: None,
-        from: request.peer_addr().map(|peer| peer.ip()),
+        from: origin::client(&app.config, request),
     }
 }
 

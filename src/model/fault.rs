@@ -36,6 +36,8 @@ faults! {
     BAD_REFERENCE    = 400 "bad_reference", "A foreign key names an entity that is not there.";
     ARITHMETIC       = 400 "arithmetic", "An expression overflows or divides by zero.";
     TOO_LARGE        = 400 "limit_exceeded", "The request is past one of the server's limits.";
+    WEAK_PASSWORD    = 400 "weak_password", "The password is not what the settings ask of one.";
+    BAD_MAIL_TOKEN   = 400 "bad_mail_token", "The token of a mail is not right, was used already, or is too old.";
     UNAUTHENTICATED  = 401 "unauthenticated", "No credentials, or credentials that are not right.";
     INVALID_TOKEN    = 401 "invalid_token", "A bearer token that is not right, or not any more.";
     FORBIDDEN        = 403 "forbidden", "The caller may not do this.";
@@ -50,6 +52,7 @@ faults! {
     URL_TOO_LONG     = 414 "url_too_long", "The request target is longer than the server takes.";
     MEDIA_TYPE       = 415 "unsupported_media_type", "The body is in a format that this resource does not read.";
     NO_PRECONDITION  = 428 "precondition_required", "This change needs an `If-Match` header.";
+    TOO_MANY         = 429 "too_many_requests", "Too many attempts; `Retry-After` says when to try again.";
     INTERNAL         = 500 "internal", "A fault of the server; the log has the cause under the request's id.";
     NOT_IMPLEMENTED  = 501 "not_implemented", "Declared, but without behaviour on this server.";
     UNREACHABLE      = 503 "unreachable", "Another system that this needs, such as a directory, does not answer.";
@@ -70,6 +73,8 @@ pub struct Fault {
     pub property: Option<String>,
     /// Methods for `Allow`, on 405 only.
     pub allow: &'static str,
+    /// Seconds after which it makes sense to try again, where that is known.
+    pub retry_after: Option<u32>,
     /// For the log only.
     pub cause: Option<String>,
 }
@@ -86,6 +91,7 @@ impl Fault {
             position: None,
             property: None,
             allow: "",
+            retry_after: None,
             cause: None,
         }
     }
@@ -112,6 +118,13 @@ impl Fault {
     /// The one answer for what is absent and for what belongs to somebody else.
     pub fn not_found() -> Fault {
         Fault::new(&NOT_FOUND, "There is no such resource.")
+    }
+
+    /// 429 with the seconds to wait.
+    pub fn too_many(seconds: u32) -> Fault {
+        let mut fault = Fault::new(&TOO_MANY, format!("Too many attempts; try again in {seconds} seconds."));
+        fault.retry_after = Some(seconds);
+        fault
     }
 
     /// 405 with the methods that are allowed here.

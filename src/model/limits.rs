@@ -99,6 +99,15 @@ limits! {
     DIRECTORY_NAME_BYTES = 256, "Longest name that a directory is asked for.";
     DIRECTORY_GROUPS = 1_000, "Most groups of one person in a directory; more are an error of the filter for them.";
     DIRECTORY_QUESTIONS = 16, "Most people whom a directory is asked about at the same time: each takes a connection of its own there.";
+    MAIL_ADDRESS_BYTES = 254, "Longest mail address: RFC 5321's longest path without its brackets.";
+    MAIL_ATTEMPTS = 12, "How often a mail is tried before it is given up: for about fourteen hours.";
+    MAILS_AT_ONCE = 20, "Most mails that a sender claims at once.";
+    ACCOUNT_WORK = 64, "Most sign-ups and requests for mails that wait for the database after they were answered; past it the answer is 503.";
+    ACCOUNTS_OF_ADDRESS = 10, "Most accounts of one address that get a mail for one request.";
+    INVITATION_ROLES = 50, "Most roles in an invitation: each is looked up.";
+    GUARD_CELLS = 65_536, "Cells in which attempts by one address or under one name are counted: a fixed number, so that nothing has to be forgotten for somebody new.";
+    AUDIT_KEYS = 128, "Most kinds of sign-in (who, from where, with what success) that are written down one by one in a minute; what is beyond becomes one row.";
+    AUDIT_SWEEP_ROWS = 500, "Audit trails deleted in one transaction when their time has come.";
     GROUP_COMMIT_WRITES = 256, "Most writes in one SQLite commit.";
     WRITE_QUEUE = 10_000, "Most writes waiting for the writer; past it the answer is 503.";
     LOAD_ROWS = 1_000, "Rows in one transaction of `odonata load`.";

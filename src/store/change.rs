@@ -301,6 +301,15 @@ pub fn clear(session: &mut Session<'_>, schema: &Schema, table: usize) -> Outcom
     session.execute(&sql).map(drop)
 }
 
+/// Deletes the rows of a link table that name an entity which goes.
+pub fn clear_where(session: &mut Session<'_>, schema: &Schema, table: usize, column: &str, value: Value) -> Outcome<()> {
+    let table = &schema.tables[table];
+    let mut sql = Sql::new(session.dialect());
+    sql.push("DELETE FROM ").name(&table.name).push(" WHERE ").name(column).push(" = ");
+    sql.bind(column_kind(Some(table), column), value);
+    session.execute(&sql).map(drop)
+}
+
 /// Reads an entry of the server's own table of facts.
 pub fn fact(session: &mut Session<'_>, name: &str) -> Outcome<Option<String>> {
     let mut sql = Sql::new(session.dialect());

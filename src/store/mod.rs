@@ -11,6 +11,7 @@ mod db;
 mod dialect;
 mod expression;
 mod fault;
+pub mod mail_token;
 pub mod media;
 mod migrate;
 mod postgres;
@@ -21,7 +22,7 @@ mod sql;
 mod sqlite;
 mod writer;
 
-pub use change::{Delete, Insert, Pair, Update, clear, count_fact, fact, set_fact};
+pub use change::{Delete, Insert, Pair, Update, clear, clear_where, count_fact, fact, set_fact};
 pub use db::{Db, Weight};
 pub use select::{Output, Partition, Restriction, Select};
 pub use session::Session;

@@ -8,6 +8,7 @@ use actix_web::web::{Bytes, Data};
 
 use super::super::app::App;
 use super::super::plan::{Done, Plan};
+use crate::auth::accounts::Asker;
 use crate::model::caller::Caller;
 use crate::model::fault::{self, Fault, Outcome};
 use crate::model::limits::BATCH_PASSWORDS;
@@ -83,7 +84,7 @@ impl ChangeSet {
                 let message = format!("A change set has at most {BATCH_PASSWORDS} passwords.");
                 return Err(Fault::new(&fault::TOO_LARGE, message));
             }
-            plan.prepare(&self.app).await?;
+            plan.prepare(&self.app, Asker::default()).await?;
             Step::Ready(Box::new(plan))
         };
         let ids: Vec<String> = part.ids().map(str::to_owned).collect();

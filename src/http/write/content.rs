@@ -99,7 +99,11 @@ impl Hashes {
             let message = format!("A body has at most {BODY_PASSWORDS} different passwords.");
             return Err(Fault::new(&fault::TOO_LARGE, message));
         }
-        for (password, name) in passwords {
+        for (password, name, is_user) in passwords {
+            if is_user {
+                let rule = app.engine.accounts.password;
+                rule.check(password).map_err(|fault| fault.of(name))?;
+            }
             let hash = app.auth.hasher().hash(password.to_owned()).await.map_err(|fault| fault.of(name))?;
             self.0.insert(password.to_owned(), hash);
         }
@@ -141,12 +145,12 @@ pub fn passwords(schema: &Schema, body: &Body) -> usize {
     found.len()
 }
 
-/// The passwords in a body, and the names of their properties.
-fn passwords_of<'b>(schema: &'b Schema, body: &'b Body, found: &mut Vec<(&'b str, &'b str)>) {
+/// The passwords in a body, the names of their properties, and whether somebody signs in with them.
+fn passwords_of<'b>(schema: &'b Schema, body: &'b Body, found: &mut Vec<(&'b str, &'b str, bool)>) {
     for (index, value) in &body.values {
         let property = &schema.types[body.ty].properties[*index];
         if let (true, Value::Text(password)) = (property.hashed, value) {
-            found.push((password, &property.name));
+            found.push((password, &property.name, schema.types[body.ty].security));
         }
     }
     for to in body.links.iter().flat_map(|link| &link.to) {

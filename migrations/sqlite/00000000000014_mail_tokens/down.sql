@@ -1,0 +1,1 @@
+DROP TABLE odonata_mail_token;
