@@ -106,7 +106,14 @@ fn header_name(name: &str) -> Result<(), String> {
 }
 
 /// Every table. A section of `odonata.toml` is a table whose keys begin with its name.
-const TABLES: &[&[Setting]] = &[server::SERVER, tokens::TOKENS, ldap::LDAP, kerberos::KERBEROS, accounts::ACCOUNTS, mail::MAIL];
+const TABLES: &[&[Setting]] = &[
+    server::SERVER,
+    tokens::TOKENS,
+    ldap::LDAP,
+    kerberos::KERBEROS,
+    accounts::ACCOUNTS,
+    mail::MAIL,
+];
 
 /// What goes together, looked at when every value is there.
 const CHECKS: &[fn(&Settings, &Places) -> Result<(), String>] = &[ldap::check, kerberos::check, accounts::check];

@@ -13,6 +13,7 @@
 //! | [`case`] | the format of case files |
 //! | [`issuer`] | an issuer of tokens on loopback |
 //! | [`kdc`] | a Kerberos realm of our own |
+//! | [`mailbox`] | a mail server |
 //! | [`matching`] | expected against actual |
 //! | [`runner`] | runs case files |
 //! | [`programs`] | runs client programs |
@@ -37,6 +38,7 @@ pub mod database;
 pub mod fixture;
 pub mod issuer;
 pub mod kdc;
+pub mod mailbox;
 pub mod matching;
 pub mod multipart;
 pub mod peers;

@@ -446,11 +446,6 @@ pub(super) fn add_waiting(
     insert_user(engine, session, name, tenant, roles, columns)
 }
 
-/// Ends what a user is signed in with, everywhere.
-pub fn end_sessions(_engine: &Engine, session: &mut Session<'_>, _user: i64) -> Outcome<()> {
-    raise_security_version(session)
-}
-
 /// Puts the hash of the same password, made today's way, in the place of an older one; unless the password was changed meanwhile.
 pub fn renew_hash(engine: &Engine, session: &mut Session<'_>, user: i64, old: &str, new: &str) -> Outcome<()> {
     let ty = engine.core_type("Users")?;

@@ -193,7 +193,10 @@ pub fn check(settings: &Settings, places: &Places) -> Result<(), String> {
     let wrong = |key: &str, why: &str| Err(format!("{}: {why}", places.of(key).unwrap_or(key)));
     let accounts = &settings.accounts;
     if accounts.sign_up && accounts.sign_up_tenant.is_none() {
-        return wrong("accounts.sign_up", "needs accounts.sign_up_tenant: whose users are those who sign up?");
+        return wrong(
+            "accounts.sign_up",
+            "needs accounts.sign_up_tenant: whose users are those who sign up?",
+        );
     }
     if settings.mail.server.is_some() && settings.public_url.is_none() && accounts.link.contains("{public_url}") {
         return wrong(
@@ -202,7 +205,11 @@ pub fn check(settings: &Settings, places: &Places) -> Result<(), String> {
         );
     }
     if settings.mail.user.is_empty() != settings.mail.password.is_empty() {
-        let key = if settings.mail.user.is_empty() { "mail.password" } else { "mail.user" };
+        let key = if settings.mail.user.is_empty() {
+            "mail.password"
+        } else {
+            "mail.user"
+        };
         return wrong(key, "needs the other of mail.user and mail.password");
     }
     Ok(())

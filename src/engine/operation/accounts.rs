@@ -142,7 +142,7 @@ pub fn activate(engine: &Engine, session: &mut Session<'_>, _: &Caller, _: &Boun
         let values = vec![("Mail", text(&token.mail)), ("MailState", text(state::CONFIRMED))];
         people::change(engine, session, account.id, values)?;
         token::end(session, account.id, Purpose::Reset)?;
-        identity::end_sessions(engine, session, account.id)?;
+        engine.end_sessions(session, account.id)?;
         let told = [("Old", account.mail.as_str()), ("Mail", token.mail.as_str())];
         engine.audit_account(session, "ChangeMail", about, account.id, &told)?;
     } else {
@@ -180,11 +180,10 @@ pub fn reset_password(engine: &Engine, session: &mut Session<'_>, _: &Caller, _:
     new_password(engine, session, &account, hash, "ResetPassword")
 }
 
-/// Sets a password, ends what the old one was good for, and says so to the owner.
+/// Sets a password, which ends what the user is signed in with, and says so to the owner.
 fn new_password(engine: &Engine, session: &mut Session<'_>, account: &Account, hash: &str, what: &str) -> Outcome<Given> {
     identity::set_password(engine, session, account.id, hash)?;
     token::end(session, account.id, Purpose::Reset)?;
-    identity::end_sessions(engine, session, account.id)?;
     if check_mail(&account.mail).is_ok() {
         outbox::post(engine, session, &account.mail, Letter::PasswordChanged { name: &account.name })?;
     }
