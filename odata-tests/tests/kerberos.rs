@@ -224,7 +224,7 @@ fn a_keytab_of_others_is_no_keytab() {
     for (keytab, service) in [("empty", "HTTP"), ("keytab", "HTTP@other.example.org"), ("keytab", "ldap")] {
         let keytab = kdc.file(keytab).display().to_string();
         let settings = [("keytab", keytab.as_str()), ("realms", REALM), ("service", service)];
-        let log = start(&kdc, System::Sqlite, &settings).err().expect("the server does not start");
+        let log = start(&kdc, System::Sqlite, &settings).expect_err("the server does not start");
         assert!(log.contains(&format!("no key of {service} in {keytab}")), "{log}");
     }
     // A ticket for another host is none for this one.

@@ -27,7 +27,7 @@ pub struct Deadline(Instant);
 
 impl Deadline {
     /// From now on.
-    pub fn new() -> Deadline {
+    pub fn begin() -> Deadline {
         Deadline(Instant::now() + Duration::from_secs(ISSUER_SECONDS as u64))
     }
 
@@ -167,6 +167,10 @@ mod tests {
             assert!(asker.get(&url, late).is_err(), "{url}");
             assert!(asker.post(&url, "Basic x", "token=x", late).is_err(), "{url}");
         }
-        assert!(Asker::new(std::iter::empty()).get("http://127.0.0.1:1/", Deadline::new()).is_err());
+        assert!(
+            Asker::new(std::iter::empty())
+                .get("http://127.0.0.1:1/", Deadline::begin())
+                .is_err()
+        );
     }
 }

@@ -89,7 +89,7 @@ impl Introspection {
             authorization(issuer),
             format!("token={}&token_type_hint=access_token", encoded(token)),
         );
-        let answer = blocking(move || asker.post(&url, &authorization, &form, Deadline::new())).await;
+        let answer = blocking(move || asker.post(&url, &authorization, &form, Deadline::begin())).await;
         let answer = answer.and_then(|answer| match (&answer["active"], answer.as_object()) {
             (Value::Bool(true), Some(claims)) => Ok(Some(Arc::new(claims.clone()))),
             (Value::Bool(false), _) => Ok(None),

@@ -161,7 +161,7 @@ impl Keys {
 
 /// Asks an issuer for its keys.
 fn fetch(issuer: &Issuer, asker: &Asker) -> Result<Vec<Key>, String> {
-    let deadline = Deadline::new();
+    let deadline = Deadline::begin();
     let mut url = issuer.jwks_url.clone();
     if url.is_empty() {
         let configuration = asker.get(&issuer.configuration_url(), deadline)?;
