@@ -572,7 +572,7 @@ fn roles_are_given_and_taken() {
     everywhere(|system| {
         let key = Key::new("1", "ES256");
         let issuer = Issuer::start(&[&key]);
-        let more = format!(
+        let more =
             "algorithms = \"ES256\"\ndefault_tenant = \"{HOME}\"\nroles_claim = \"groups\"\n\
             roles = [\"admins=CloudAdmin\", \"guests=CloudGuest\", \"gods=UberAdmin\", \"ghosts=NoSuchRole\"]"
         );
@@ -631,11 +631,10 @@ fn unknown_people_become_users_where_the_settings_say_so() {
     everywhere(|system| {
         let key = Key::new("1", "ES256");
         let issuer = Issuer::start(&[&key]);
-        let more = format!(
+        let more =
             "algorithms = \"ES256\"\nunknown_users = \"provision\"\ntenant_claim = \"tid\"\nroles_claim = \"groups\"\n\
-            roles = [\"admins=CloudAdmin\", \"users=CloudUser\"]"
-        );
-        let site = site(system, &section(&issuer, &more));
+            roles = [\"admins=CloudAdmin\", \"users=CloudUser\"]";
+        let site = site(system, &section(&issuer, more));
         let come = |more: Value| ask(&site, &key.token(&claims(&issuer, more)));
         let carol = || json!({"sub": "c-1", "preferred_username": "carol", "email": "c@a.org", "tid": HOME, "groups": ["admins"]});
         std::thread::scope(|scope| {
