@@ -5,9 +5,9 @@
 
 use std::sync::Arc;
 
-use super::cache::Print;
+use super::issuer::{self, Shown};
 use super::tokens::{API_PREFIX, claims_to_be_own, digest, end};
-use super::{Auth, Cookie, Fresh, News, Proof, issuer, refused};
+use super::{Auth, Cookie, Fresh, News, Proof, refused};
 use crate::engine::Engine;
 use crate::engine::identity;
 use crate::engine::sessions::{Running, may_impersonate};
@@ -30,14 +30,14 @@ enum Said {
     },
 }
 
-/// Proves a token. `print` stands for the whole of what was presented; `is_cookie`: it came in a cookie, and so goes the next one.
+/// Proves a token. `is_cookie`: it came in a cookie, and so goes the next one.
 ///
 /// # Errors
 /// 401, the same for every reason; 503 when another issuer's token cannot be looked at, as that issuer does not answer.
-pub async fn prove(auth: &Auth, print: Print, token: &[u8], is_cookie: bool) -> Outcome<(Arc<Proof>, Option<News>)> {
+pub async fn prove(auth: &Auth, shown: Shown, token: &[u8], is_cookie: bool) -> Outcome<(Arc<Proof>, Option<News>)> {
     let token = std::str::from_utf8(token.trim_ascii()).map_err(|_| refused())?;
     if !token.starts_with(API_PREFIX) && !claims_to_be_own(token) {
-        return Ok((issuer::prove(auth, print, token).await?, None));
+        return Ok((issuer::prove(auth, shown, token).await?, None));
     }
     let said = said(auth, token)?;
     let engine = auth.engine.clone();
@@ -48,7 +48,7 @@ pub async fn prove(auth: &Auth, print: Print, token: &[u8], is_cookie: bool) -> 
         Some(ticket) => Some(refresh(auth, &proof, ticket).await?),
         None => None,
     };
-    auth.cache.put(print, proof.clone(), auth.engine.clock.now());
+    auth.cache.put(shown.print, proof.clone(), auth.engine.clock.now());
     let news = fresh.map(|fresh| News {
         token: Some(fresh),
         cookie: if is_cookie { Cookie::Set } else { Cookie::Keep },

@@ -13,6 +13,7 @@ mod keys;
 mod token;
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use jsonwebtoken::Algorithm;
@@ -20,6 +21,7 @@ use serde_json::{Map, Value};
 
 use super::cache::Print;
 use super::{Auth, Proof};
+use crate::engine::audit::SignIn;
 use crate::model::caller::Guid;
 use crate::model::fault::{self, Fault, Outcome};
 use crate::model::limits::{ISSUER_PAUSE_SECONDS, TOKEN_BYTES};
@@ -130,25 +132,62 @@ impl Issuers {
     }
 }
 
-/// Proves the bearer of a token.
+/// A token that was shown: what stands for it, and who showed it.
+#[derive(Debug, Clone, Copy)]
+pub struct Shown {
+    /// Stands for it.
+    pub print: Print,
+    /// From where.
+    pub from: Option<IpAddr>,
+}
+
+/// Who brings a token, as far as that is known when it is accepted or refused.
+#[derive(Debug, Default)]
+struct Bearer {
+    /// The user and the user's tenant.
+    user: Option<(i64, Guid)>,
+    /// It is newer than the ones before, and good.
+    is_new: bool,
+}
+
+/// Proves the bearer of a token. The proof is remembered no longer than the token counts.
 ///
 /// # Errors
 /// 401, the same for every reason; 503 when the issuer would have to be asked and does not answer.
-pub async fn prove(auth: &Auth, print: Print, token: &str) -> Outcome<Arc<Proof>> {
+pub async fn prove(auth: &Auth, shown: Shown, token: &str) -> Outcome<Arc<Proof>> {
     if token.len() > TOKEN_BYTES {
         return Err(Fault::new(&fault::TOO_LARGE, format!("A token has at most {TOKEN_BYTES} bytes.")));
     }
+    let mut bearer = Bearer::default();
+    let proved = bearer_of(auth, shown, token, &mut bearer).await;
+    let is_refused = proved.as_ref().is_err_and(|fault| fault.kind == &fault::INVALID_TOKEN);
+    // A token is looked at again and again while it counts: its bearer signs in with it once.
+    if is_refused || bearer.is_new {
+        let sign_in = SignIn {
+            what: "BearerSignIn",
+            succeeded: !is_refused,
+            user: bearer.user,
+            from: shown.from,
+        };
+        auth.engine.journal.note(sign_in, auth.engine.clock.now());
+    }
+    let proof = proved?;
+    auth.cache.put(shown.print, proof.clone(), auth.engine.clock.now());
+    Ok(proof)
+}
+
+async fn bearer_of(auth: &Auth, shown: Shown, token: &str, bearer: &mut Bearer) -> Outcome<Arc<Proof>> {
     // RFC 6750 2.1: everything else is not a token of anybody.
     if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(refused("", "it is not of the characters of tokens"));
     }
     match Token::read(token) {
-        Some(token) => signed(auth, print, &token).await,
-        None => opaque(auth, print, token).await,
+        Some(token) => signed(auth, &token, bearer).await,
+        None => opaque(auth, shown.print, token, bearer).await,
     }
 }
 
-async fn signed(auth: &Auth, print: Print, token: &Token<'_>) -> Outcome<Arc<Proof>> {
+async fn signed(auth: &Auth, token: &Token<'_>, bearer: &mut Bearer) -> Outcome<Arc<Proof>> {
     let issuers = &auth.issuers;
     let said = token.claims.get("iss").and_then(Value::as_str);
     let Some(known) = issuers.all.iter().find(|known| Some(known.issuer.issuer.as_str()) == said) else {
@@ -162,10 +201,10 @@ async fn signed(auth: &Auth, print: Print, token: &Token<'_>) -> Outcome<Arc<Pro
     if !known.keys.verify(issuer, &issuers.asker, clock, token, algorithm).await? {
         return Err(wrong("its signature is not right, or the key is unknown"));
     }
-    arrival::prove(auth, known, print, &token.claims, times).await
+    arrival::prove(auth, known, &token.claims, times, bearer).await
 }
 
-async fn opaque(auth: &Auth, print: Print, token: &str) -> Outcome<Arc<Proof>> {
+async fn opaque(auth: &Auth, print: Print, token: &str, bearer: &mut Bearer) -> Outcome<Arc<Proof>> {
     let issuers = &auth.issuers;
     // The settings have one at most: a token is shown to nobody but its issuer.
     let Some(known) = issuers.all.iter().find(|known| !known.issuer.introspection_url.is_empty()) else {
@@ -175,7 +214,7 @@ async fn opaque(auth: &Auth, print: Print, token: &str) -> Outcome<Arc<Proof>> {
     let told = known.introspection.ask(issuer, &issuers.asker, clock, print, token).await?;
     let claims = told.ok_or_else(|| refused(&issuer.name, "the issuer says that it is not active"))?;
     let times = claims::check_told(issuer, &claims, clock.now()).map_err(|why| refused(&issuer.name, why))?;
-    arrival::prove(auth, known, print, &claims, times).await
+    arrival::prove(auth, known, &claims, times, bearer).await
 }
 
 /// The same for every reason, which goes to the log.

@@ -261,7 +261,10 @@ impl Auth {
         let scheme = SCHEMES.iter().find(|scheme| name.eq_ignore_ascii_case(scheme.name.as_bytes()));
         match scheme.map(|scheme| scheme.kind) {
             Some(Kind::Basic) => Ok((basic::prove(self, print, token, presented.from).await?, None)),
-            Some(Kind::Bearer) => bearer::prove(self, print, token, presented.is_by_cookie()).await,
+            Some(Kind::Bearer) => {
+                let from = presented.from;
+                bearer::prove(self, issuer::Shown { print, from }, token, presented.is_by_cookie()).await
+            }
             None => Err(refused()),
         }
     }

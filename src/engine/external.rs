@@ -3,7 +3,7 @@
 
 use super::Engine;
 use super::identity::{self, User};
-use crate::model::caller::{Caller, Guid, SYSTEM_TENANT, role};
+use crate::model::caller::{Caller, Guid, SYSTEM_TENANT, SYSTEM_USER, role};
 use crate::model::edm::Value;
 use crate::model::fault::{self, Fault, Outcome};
 use crate::store::{Pair, Restriction, Session};
@@ -99,12 +99,12 @@ fn make(engine: &Engine, session: &mut Session<'_>, external: &External) -> Outc
         true => Fault::new(&fault::FORBIDDEN, "There is another user of this name."),
         false => fault,
     })?;
-    tracing::info!(
-        user = external.name,
-        number = made,
-        source = external.source,
-        "somebody whom another system knows is a user now"
-    );
+    let says = [
+        ("Name", external.name.as_str()),
+        ("ExternalType", &external.source),
+        ("ExternalId", &external.id),
+    ];
+    engine.audit_account(session, "Provision", (made, external.tenant), SYSTEM_USER, &says)?;
     Ok(true)
 }
 
@@ -140,7 +140,7 @@ struct Change {
 impl Change {
     /// Makes it; whether that is done. The last who may do everything keeps the role for that, whatever the other system says.
     fn make(&self, engine: &Engine, session: &mut Session<'_>, external: &External, user: &User) -> Outcome<bool> {
-        let (given, source) = (if self.give { "given" } else { "taken" }, &external.source);
+        let (what, source) = (if self.give { "GiveRole" } else { "TakeRole" }, external.source.as_str());
         if self.give {
             engine.link_role(session, self.role, user.id)?;
         } else {
@@ -153,7 +153,8 @@ impl Change {
                 return Ok(false);
             }
         }
-        tracing::info!(user = user.name, source, "the role {} is {given}", self.name);
+        let says = [("Role", self.name.as_str()), ("ExternalType", source)];
+        engine.audit_account(session, what, (user.id, user.tenant), SYSTEM_USER, &says)?;
         Ok(true)
     }
 }

@@ -4,8 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::claims::{self, Person, Times};
-use super::{Claims, Known, refused};
-use crate::auth::cache::Print;
+use super::{Bearer, Claims, Known, refused};
 use crate::auth::{Auth, Proof, external};
 use crate::model::clock::Ticks;
 use crate::model::fault::{self, Outcome};
@@ -15,13 +14,23 @@ use crate::model::limits::ISSUER_PEOPLE;
 #[derive(Debug, Default)]
 pub struct Newest(Mutex<HashMap<String, Ticks>>);
 
+/// A token beside the newest of the same person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Age {
+    Older,
+    Same,
+    Newer,
+}
+
 impl Newest {
-    /// Whether there was no newer one.
-    fn is(&self, id: &str, made: Ticks) -> bool {
+    /// How old a token is that came.
+    fn meet(&self, id: &str, made: Ticks) -> Age {
         // Every change is one call on the map.
         let mut people = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if people.get(id).is_some_and(|newest| made < *newest) {
-            return false;
+        match people.get(id) {
+            Some(newest) if made < *newest => return Age::Older,
+            Some(newest) if made == *newest => return Age::Same,
+            _ => {}
         }
         if people.len() >= ISSUER_PEOPLE
             && !people.contains_key(id)
@@ -30,18 +39,19 @@ impl Newest {
             people.remove(&any);
         }
         people.insert(id.to_owned(), made);
-        true
+        Age::Newer
     }
 }
 
-/// The proof of the bearer. It is remembered under `print`, no longer than the token counts.
+/// The proof of the bearer.
 ///
 /// # Errors
 /// 401 for somebody unknown who is not to be made a user, for one whose name is taken, and for a deactivated user.
-pub async fn prove(auth: &Auth, known: &Known, print: Print, claims: &Claims, times: Times) -> Outcome<Arc<Proof>> {
+pub async fn prove(auth: &Auth, known: &Known, claims: &Claims, times: Times, bearer: &mut Bearer) -> Outcome<Arc<Proof>> {
     let issuer = &known.issuer;
     let Person { mut external, tenant } = claims::person(issuer, claims).map_err(|why| refused(&issuer.name, why))?;
-    if !external.roles.is_empty() && !known.newest.is(&external.id, times.made) {
+    let age = known.newest.meet(&external.id, times.made);
+    if age == Age::Older {
         external.roles.clear();
     }
     let who = external.id.clone();
@@ -52,12 +62,12 @@ pub async fn prove(auth: &Auth, known: &Known, print: Print, claims: &Claims, ti
         _ => fault,
     })?;
     let user = user.ok_or_else(|| refused(&issuer.name, &format!("{who:?} is nobody here")))?;
+    bearer.user = Some((user.id, user.tenant));
     if !user.active {
         return Err(refused(&issuer.name, &format!("{who:?} is deactivated: {}", user.name)));
     }
-    let proof = external::of_user(auth, user.id, times.until).await?;
-    auth.cache.put(print, proof.clone(), auth.engine.clock.now());
-    Ok(proof)
+    bearer.is_new = age == Age::Newer;
+    external::of_user(auth, user.id, times.until).await
 }
 
 #[cfg(test)]
@@ -78,7 +88,7 @@ mod tests {
             assert_eq!(newest.is(id, made), expected, "{id} {made}");
         }
         for i in 0..ISSUER_PEOPLE + 1 {
-            newest.is(&i.to_string(), 1);
+            newest.meet(&i.to_string(), 1);
         }
         assert_eq!(newest.0.lock().unwrap().len(), ISSUER_PEOPLE);
     }

@@ -53,9 +53,12 @@ enum Verdict {
 impl State {
     /// Whether the issuer is to be asked: because the keys are old, or because one is unknown.
     fn is_due(&self, issuer: &Issuer, unknown: bool, now: Ticks) -> bool {
+        let soon = issuer.keys_seconds.min(ISSUER_KEYS_SECONDS as i64);
         let (last, pause) = match (&self.failed, unknown) {
+            // There are good keys: nobody who has one of them should wait often for an issuer that is silent.
+            (Some(_), false) if self.is_good(now) => (self.asked, soon),
             (Some(_), _) => (self.asked, ISSUER_PAUSE_SECONDS as i64),
-            (None, true) => (self.searched, issuer.keys_seconds.min(ISSUER_KEYS_SECONDS as i64)),
+            (None, true) => (self.searched, soon),
             (None, false) => (self.asked, issuer.keys_seconds),
         };
         last.is_none_or(|last| now - last >= pause * SECOND)
@@ -289,20 +292,22 @@ mod tests {
             ..state(false)
         };
         assert!(!fresh.is_due(&issuer, false, 1) && fresh.is_due(&issuer, true, 1));
+        let none = State { came: None, ..state(true) };
         let (pause, unknown) = (ISSUER_PAUSE_SECONDS as i64, ISSUER_KEYS_SECONDS as i64);
         for (failed, named_unknown, seconds, expected) in [
             (false, false, 3599, false),
             (false, false, 3600, true),
             (false, true, unknown - 1, false),
             (false, true, unknown, true),
-            (true, false, pause - 1, false),
-            (true, false, pause, true),
+            (true, false, unknown - 1, false),
+            (true, false, unknown, true),
             (true, true, pause - 1, false),
             (true, true, pause, true),
         ] {
             let due = state(failed).is_due(&issuer, named_unknown, seconds * SECOND);
             assert_eq!(due, expected, "{failed} {named_unknown} {seconds}");
         }
+        assert!(!none.is_due(&issuer, false, pause * SECOND - 1) && none.is_due(&issuer, false, pause * SECOND));
         let end = ISSUER_KEYS_HOURS as i64 * 3600 * SECOND;
         assert!(state(true).is_good(end - 1) && !state(true).is_good(end));
     }
