@@ -235,6 +235,80 @@ fn what_one_instance_ends_has_ended_on_the_other() {
     assert_eq!((status(&other, &token), status(one, &token)), (401, 401), "the password is another");
 }
 
+/// A session that begins while the password changes does not outlive it, however the two fall together.
+#[test]
+fn a_session_does_not_slip_past_a_new_password() {
+    const ROUNDS: usize = 8;
+    for system in System::all() {
+        let house = house(system);
+        let boss = house.client("boss");
+        let ann = house.client("ann").post("/api/Core/Users/Current", "").expect("an answer").json()["Id"].clone();
+        let user = format!("/api/Core/Users({}L)", ann.as_str().unwrap_or_default());
+        for round in 0..ROUNDS {
+            let password = |round: usize| match round {
+                0 => User::password("ann"),
+                round => format!("password {round}"),
+            };
+            let begin = || {
+                let client = house.site.server.anonymous().basic("ann", &password(round));
+                let replies = (0..20).map(|_| client.post("/api/Core/Authentications/BasicLogin", "").expect("an answer"));
+                let good = replies.filter(|reply| reply.status == 200);
+                good.filter_map(|reply| reply.header("token").map(str::to_owned))
+                    .collect::<Vec<_>>()
+            };
+            let tokens: Vec<String> = std::thread::scope(|scope| {
+                let running: Vec<_> = (0..3).map(|_| scope.spawn(begin)).collect();
+                std::thread::sleep(std::time::Duration::from_millis(60 + 10 * round as u64));
+                let headers = [("Content-Type", "application/json"), ("If-Match", "*")];
+                let body = json!({ "Password": password(round + 1) }).to_string();
+                let reply = boss.send("PATCH", &user, &headers, Some(body.as_bytes())).expect("an answer");
+                assert_eq!(reply.status, 204, "{}", reply.text());
+                running
+                    .into_iter()
+                    .flat_map(|thread| thread.join().expect("it does not panic"))
+                    .collect()
+            });
+            for token in &tokens {
+                assert_eq!(status(&house.site.server, token), 401, "{}: round {round}", system.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn expired_sessions_are_cleared_away() {
+    for system in System::all() {
+        let fixture = Fixture::prepare(&[], &[], system)
+            .expect("the fixture is good")
+            .expect("it is here");
+        let row = |id: i64, end: &str| json!({"Id": id, "Name": "x", "UserId": 2, "Kind": "Login", "ExpiresAt": end, "Scope": []});
+        let rows = json!([row(1, "2001-01-01T00:00:00Z"), row(2, "2999-01-01T00:00:00Z")]);
+        let file = fixture.plugins().join("rows.json");
+        std::fs::write(&file, rows.to_string()).expect("a file can be written");
+        fixture
+            .run(&["load", "Core/Sessions", &file.to_string_lossy()])
+            .expect("rows are loaded");
+        let site = fixture.serve(SETTINGS).expect("the server starts");
+        let client = site.server.admin();
+        let ids = || {
+            let reply = client.get("/api/Core/Sessions?$orderby=Id").expect("an answer").json();
+            let ids = reply["value"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(|row| row["Id"].as_str().map(str::to_owned));
+            ids.collect::<Vec<_>>()
+        };
+        let claims =
+            json!({"iss": "odonata", "sub": "2", "name": "admin", "iat": now(), "nbf": now(), "exp": now() + HOUR, "timestamp": 0.0});
+        let token = |session: i64| forged(&plain(), &with(&claims, &[("sid", json!(session))]), SECRET);
+        assert_eq!((status(&site.server, &token(1)), status(&site.server, &token(2))), (401, 200));
+        assert_eq!(ids(), ["1", "2"]);
+        sign_in(&client);
+        assert_eq!(ids(), ["2", "3"], "{}", system.name());
+    }
+}
+
 #[test]
 fn servers_on_one_database_share_a_key() {
     for system in System::all() {

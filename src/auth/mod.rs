@@ -296,6 +296,7 @@ pub fn caller(engine: &Engine, session: &mut Session<'_>, proof: &Proof, tenant:
     }
     let mut caller = proof.caller.clone();
     caller.entry.ticket = proof.ticket;
+    caller.entry.version = proof.version;
     let Some(tenant) = tenant else {
         return Ok(Some(caller));
     };

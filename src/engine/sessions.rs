@@ -4,9 +4,10 @@
 use serde_json::Value as Json;
 
 use super::Engine;
-use super::identity::raise_security_version;
+use super::identity::{raise_security_version, security_version};
+use super::resolve::Place;
 use super::row::Entity;
-use crate::model::caller::{Caller, Client, Guid, Scope, SessionKind};
+use crate::model::caller::{Caller, Entry, Guid, Scope, SessionKind};
 use crate::model::clock::{SECOND, Ticks};
 use crate::model::edm::{Cell, Edm, Value};
 use crate::model::expr::{Expr, Op, Source};
@@ -35,8 +36,8 @@ pub struct Begin<'a> {
     pub scope: Vec<String>,
     /// Who acts, if not the user.
     pub impersonated_by: Option<i64>,
-    /// From where.
-    pub client: Option<&'a Client>,
+    /// Who has asked for it, and under which security version: the user, or who acts as that user.
+    pub entry: &'a Entry,
 }
 
 /// A session, as testing its token needs it.
@@ -62,14 +63,16 @@ impl Engine {
     /// Begins a session; its number. Clears away some that have expired.
     ///
     /// # Errors
-    /// `TOO_LARGE` for one more token of a program than a user may have.
+    /// `TOO_LARGE` for one more token of a program than a user may have; `BUSY` when users or roles change at the same time.
     pub fn begin_session(&self, session: &mut Session<'_>, begin: Begin<'_>) -> Outcome<i64> {
+        self.hold_user(session, &begin)?;
         self.clear_expired(session)?;
         self.make_room(session, begin.user, begin.kind)?;
         let optional = |text: Option<&str>| text.map_or(Value::Null, |text| Value::Text(text.to_owned()));
         let scope = Json::from(begin.scope).to_string();
-        let address = begin.client.map(|client| client.address.as_str());
-        let agent = begin.client.map(|client| shortened(&client.agent));
+        let client = begin.entry.client.as_deref();
+        let address = client.map(|client| client.address.as_str());
+        let agent = client.map(|client| shortened(&client.agent));
         let columns = vec![
             ("Name", Value::Text(begin.name.to_owned())),
             ("UserId", Value::Integer(begin.user)),
@@ -161,6 +164,17 @@ impl Engine {
             Ok(()) => Ok(true),
             Err(fault) if fault.kind == &fault::NOT_FOUND => Ok(false),
             Err(fault) => Err(fault),
+        }
+    }
+
+    /// Keeps the user's row from other writers, and looks again that nothing has changed since the caller was proved: a password that is
+    /// changed at the same time ends this session, or there is none.
+    fn hold_user(&self, session: &mut Session<'_>, begin: &Begin<'_>) -> Outcome<()> {
+        let place = Place::of(self.core_type("Users")?, None, vec![Value::Integer(begin.user)]);
+        self.locked(session, &Scope::everything(), &place)?;
+        match security_version(session)? == begin.entry.version {
+            true => Ok(()),
+            false => Err(Fault::new(&fault::BUSY, "Users or roles are changing at this moment.")),
         }
     }
 

@@ -50,8 +50,10 @@ impl<'a> Visitor<'a> {
     /// 401.
     pub async fn enter(app: &'a App, request: &'a HttpRequest) -> Outcome<Visitor<'a>> {
         let headers = request.headers();
-        if headers.get_all(header::AUTHORIZATION).nth(1).is_some() {
-            return Err(Fault::new(&fault::BAD_REQUEST, "There is one header `Authorization` at most."));
+        for name in [header::AUTHORIZATION.as_str(), &app.config.token_header] {
+            if headers.get_all(name).nth(1).is_some() {
+                return Err(Fault::new(&fault::BAD_REQUEST, format!("There is one header `{name}` at most.")));
+            }
         }
         let presented = presented(app, request);
         let is_change = ![Method::GET, Method::HEAD, Method::OPTIONS].contains(request.method());

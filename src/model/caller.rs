@@ -80,6 +80,8 @@ pub struct Client {
 pub struct Entry {
     /// With a token of this server.
     pub ticket: Option<Ticket>,
+    /// The security version that it was proved under.
+    pub version: i64,
     /// From where; of requests that may begin a session.
     pub client: Option<Arc<Client>>,
 }

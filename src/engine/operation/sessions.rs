@@ -76,7 +76,7 @@ pub fn impersonate(engine: &Engine, session: &mut Session<'_>, caller: &Caller, 
         hash: None,
         scope: Vec::new(),
         impersonated_by: Some(caller.user),
-        client: caller.entry.client.as_deref(),
+        entry: &caller.entry,
     };
     let id = engine.begin_session(session, begin)?;
     tracing::info!(by = caller.user, user = user.user, session = id, "somebody acts as another user");
@@ -102,7 +102,7 @@ pub fn create_token(engine: &Engine, session: &mut Session<'_>, caller: &Caller,
         hash: Some(digest(&token)),
         scope: permissions(scope)?,
         impersonated_by: None,
-        client: caller.entry.client.as_deref(),
+        entry: &caller.entry,
     };
     let id = engine.begin_session(session, begin)?;
     tracing::info!(user = caller.user, session = id, "a token for a program is made");
@@ -206,7 +206,7 @@ impl Engine {
             hash: None,
             scope: Vec::new(),
             impersonated_by: None,
-            client: caller.entry.client.as_deref(),
+            entry: &caller.entry,
         };
         let id = self.begin_session(session, begin)?;
         tokens.sign(caller.user, &caller.name, id, now, until)
