@@ -84,10 +84,17 @@ impl<'a> Site<'a> {
     }
 
     fn got(&self, curl: &mut Command) -> Got {
-        // The ticket is for this name.
+        self.posted(curl, "Users/Current")
+    }
+
+    /// Where a call of an action goes. The ticket is for this name of the host.
+    fn url(&self, action: &str) -> String {
         let port = self.server.address().rsplit(':').next().unwrap_or_default();
-        let url = format!("http://localhost:{port}/api/Core/Users/Current");
-        let output = curl.args(["--data", "", &url]).output().expect("curl runs");
+        format!("http://localhost:{port}/api/Core/{action}")
+    }
+
+    fn posted(&self, curl: &mut Command, action: &str) -> Got {
+        let output = curl.args(["--data", "", &self.url(action)]).output().expect("curl runs");
         let all = String::from_utf8_lossy(&output.stdout).into_owned();
         // Of several answers the last is what counts.
         let text = all.rfind("HTTP/1.1 ").map_or(all.as_str(), |at| &all[at..]).to_owned();
@@ -131,11 +138,25 @@ fn tickets_sign_in() {
             "the server proves itself: {proof:?}"
         );
 
+        // One ticket for many requests: a token.
+        let negotiate = ["--negotiate", "--user", ":"];
+        let got = site.posted(site.curl(&alice).args(negotiate), "Authentications/NegotiateLogin");
+        assert_eq!(got.status, 200, "{}\n{}", got.text, site.server.log());
+        assert!(challenges(&got.text)[0].starts_with("Negotiate o"), "{}", got.text);
+        let token = got
+            .text
+            .lines()
+            .find_map(|line| line.strip_prefix("token: "))
+            .expect("signing in gives a token");
+        let bearer = format!("Bearer {}", token.trim());
+        assert_eq!([site.with_header(&bearer).status, site.with_header(&bearer).status], [200, 200]);
+
         let target = format!("/api/Core/Users({})", made.json()["Id"].as_str().unwrap_or_default());
         let headers = [("Content-Type", "application/json")];
         let change = admin.send("PATCH", &target, &headers, Some(b"{\"Active\": false}"));
         assert_eq!(change.map(|reply| reply.status).ok(), Some(204));
         assert_eq!(site.sign_in(&alice).status, 401, "deactivated here");
+        assert_eq!(site.with_header(&bearer).status, 401, "and so is the token");
     }
 }
 
@@ -180,8 +201,7 @@ fn what_is_no_ticket_is_refused() {
     ];
     let site = Site::start(&kdc, System::Sqlite, &settings);
     // A ticket is good once.
-    let port = site.server.address().rsplit(':').next().unwrap_or_default();
-    let url = format!("http://localhost:{port}/api/Core/Users/Current");
+    let url = site.url("Users/Current");
     let mut curl = site.curl(&alice);
     curl.args(["--verbose", "--negotiate", "--user", ":", "--data", "", &url]);
     let spoken = String::from_utf8_lossy(&curl.output().expect("curl runs").stderr).into_owned();

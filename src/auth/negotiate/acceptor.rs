@@ -123,6 +123,9 @@ pub async fn prove(auth: &Auth, acceptor: &Arc<Acceptor>, token: &[u8]) -> Outco
         return Err(refused());
     };
     let proof = external::prove(auth, None, external, acceptor.config.provision).await?;
-    let news = News { negotiate: accepted.reply };
+    let news = News {
+        negotiate: accepted.reply,
+        ..News::default()
+    };
     Ok((proof, Some(news)))
 }
