@@ -11,7 +11,7 @@ use super::Engine;
 
 use super::resolve::Parent;
 use super::row::Entity;
-use crate::model::caller::{Caller, Guid, SYSTEM_TENANT};
+use crate::model::caller::{Caller, Guid, SYSTEM_TENANT, Scope};
 use crate::model::clock::SECOND;
 use crate::model::edm::{Edm, Value};
 use crate::model::expr::{Expr, Op, Source};
@@ -169,6 +169,18 @@ impl Engine {
         self.audit(session, entry)
     }
 
+    /// How many rows there are, of all tenants.
+    pub fn count_trails(&self, session: &mut Session<'_>) -> Outcome<u64> {
+        let everything = Scope::everything();
+        let sources = [Source {
+            ty: self.type_of("Diagnostics", "AuditTrails")?,
+            set: None,
+            join: None,
+            nested: false,
+        }];
+        Select::new(&self.schema, &everything, &sources).count(session)
+    }
+
     /// Deletes rows whose time has come; whether there are more of them.
     pub fn sweep_audit(&self, session: &mut Session<'_>) -> Outcome<bool> {
         if self.accounts.audit_days == 0 {
@@ -190,7 +202,7 @@ impl Engine {
                 Value::Text(text::ticks_to_text(before - before % 10)),
             )),
         };
-        let everything = crate::model::caller::Scope::everything();
+        let everything = Scope::everything();
         let sources = [Source {
             ty,
             set: None,
