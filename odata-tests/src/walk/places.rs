@@ -123,13 +123,10 @@ impl Places<'_> {
         probes.push(read(format!("{own}?$select={}", entity.properties[entity.key[0]].name)));
         for method in CHANGES {
             let change = self.with_json(self.probe(method, own.clone(), Verb::Update, &sets), self.body(row.ty));
-            probes.push(self.any(change.clone()));
-            if method == "PATCH" {
-                probes.push(change);
-            }
+            // With a condition, and without.
+            probes.push(if method == "MERGE" { change } else { self.any(change) });
         }
         probes.push(self.any(self.probe("DELETE", plain.clone(), Verb::Delete, &sets)));
-        probes.push(self.probe("DELETE", plain.clone(), Verb::Delete, &sets));
         for (index, property) in entity.properties.iter().enumerate() {
             let is_key = entity.key.contains(&index) || entity.tenant == Some(index);
             self.property(&own, &sets, property, is_key, &mut probes);
@@ -267,7 +264,7 @@ impl Places<'_> {
             probes.push(read(format!("{}/{}", at.path, next.name)));
             probes.push(read(format!("{}?$expand={}", at.path, next.name)));
         }
-        for method in CHANGES {
+        for method in ["PUT", "PATCH"] {
             let change = self.probe(method, at.path.clone(), Verb::Update, &at.sets);
             probes.push(self.any(self.with_json(change, self.body(at.navigation.target))));
         }
@@ -300,7 +297,7 @@ impl Places<'_> {
         if let Some(next) = target.navigations.first() {
             probes.push(read(format!("{one}/{}", next.name)));
         }
-        for method in CHANGES {
+        for method in ["PUT", "PATCH"] {
             let change = self.probe(method, one.clone(), Verb::Update, &at.sets);
             probes.push(self.any(self.with_json(change, self.body(at.navigation.target))));
         }
