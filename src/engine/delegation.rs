@@ -49,6 +49,7 @@ impl Engine {
         after: Option<&Entity>,
     ) -> Outcome<()> {
         let Some(entity) = before.or(after) else { return Ok(()) };
+        self.check_lists(session, caller, before, after)?;
         let Some(power) = self.power(entity.ty)? else { return Ok(()) };
         let text = |entity: &Entity, name: &str| self.text_of(entity, name);
         match power {

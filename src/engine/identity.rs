@@ -293,7 +293,7 @@ const BUILT_IN_ROLES: &[(&str, &[&str])] = &[
 ];
 
 /// Every verb and operation of every set; to write one that decides what callers may do, a permission has to name it.
-const EVERYTHING: &str = "*:*Can*";
+pub(super) const EVERYTHING: &str = "*:*Can*";
 
 /// Patterns that the catalogue has beside a name for each set and verb.
 const PATTERNS: &[&str] = &[
@@ -502,7 +502,7 @@ impl Engine {
         found.ok_or_else(|| Fault::internal(format!("no property {name}")))
     }
 
-    fn column_expr(&self, ty: TypeId, name: &str) -> Outcome<Expr> {
+    pub(super) fn column_expr(&self, ty: TypeId, name: &str) -> Outcome<Expr> {
         let property = self.schema.types[ty]
             .property(name)
             .ok_or_else(|| Fault::internal(format!("no property {name}")))?;

@@ -4,6 +4,7 @@
 //! [`Db::read`](crate::store::Db::read) or [`Db::write`](crate::store::Db::write), on its session.
 
 pub mod accounts;
+mod acl;
 pub mod audit;
 pub mod bootstrap;
 mod deep;

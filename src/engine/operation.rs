@@ -4,12 +4,15 @@
 //! request, on its session.
 
 mod accounts;
+mod acl;
 mod built_in;
 mod declared;
 mod sessions;
 mod tenants;
 
 use super::Engine;
+use super::permission::Verb;
+use super::resolve::Place;
 use super::row::Entity;
 use crate::auth::News;
 use crate::model::caller::{Caller, Scope};
@@ -18,7 +21,7 @@ use crate::model::fault::{self, Fault, Outcome};
 use crate::model::page::Page;
 use crate::model::schema::{Behaviour, Operation, OperationKind, SetId, TypeId};
 use crate::model::target::{Preconditions, Resource};
-use crate::store::Session;
+use crate::store::{Restriction, Session};
 
 /// What a request invokes.
 #[derive(Debug, Clone, Copy)]
@@ -68,6 +71,8 @@ pub enum Who {
     Anybody,
     /// Who can sign in.
     User,
+    /// The user that it is bound to, and who may read users; what it tells them it decides itself.
+    Themselves,
     /// Who may read what it is bound to.
     Reader,
     /// Who holds its permission, `<Set>Can<Operation>`.
@@ -172,6 +177,34 @@ const fn of_sessions(name: &'static str, arguments: usize, run: Run) -> Handler 
     }
 }
 
+/// One about a node, for whoever may read it.
+const fn of_node(name: &'static str, arguments: usize, run: Run) -> Handler {
+    Handler {
+        who: Who::Reader,
+        binds: Binds::One("Nodes"),
+        ..open(name, arguments, run)
+    }
+}
+
+/// One that makes or changes a list or an entry: for whoever holds its permission, and may do the same without it.
+const fn of_lists(name: &'static str, binds: Binds, arguments: usize, run: Run) -> Handler {
+    Handler {
+        who: Who::Permitted,
+        writes: true,
+        binds,
+        ..open(name, arguments, run)
+    }
+}
+
+/// One about what a user holds.
+const fn of_user(name: &'static str, arguments: usize, run: Run) -> Handler {
+    Handler {
+        who: Who::Themselves,
+        binds: Binds::One("Users"),
+        ..open(name, arguments, run)
+    }
+}
+
 /// Every handler.
 pub const HANDLERS: &[Handler] = &[
     Handler {
@@ -255,6 +288,34 @@ pub const HANDLERS: &[Handler] = &[
         None,
         accounts::accept_invitation,
     ),
+    of_lists("CreateAcl", Binds::One("Nodes"), 0, acl::create_acl),
+    of_lists("CreateNodeAcl", Binds::OwnCollection, 2, acl::create_node_acl),
+    of_lists("CreateFreeAcl", Binds::OwnCollection, 2, acl::create_free_acl),
+    of_lists("CreateAce", Binds::OwnCollection, 5, acl::create_ace),
+    of_lists("BreakInheritance", Binds::One("Acls"), 1, acl::break_inheritance),
+    Handler {
+        who: Who::Permitted,
+        ..of_node("AllAces", 0, acl::all_aces)
+    },
+    Handler {
+        who: Who::Permitted,
+        ..of_node("AllAcePermissions", 0, acl::all_permissions)
+    },
+    of_node("EffectiveAces", 0, acl::effective_aces),
+    of_node("HasPermission", 1, acl::has_permission),
+    Handler {
+        who: Who::Permitted,
+        ..of_node("CheckPermission", 3, acl::check_permission)
+    },
+    of_node("AssignablePermissions", 0, acl::assignable_permissions),
+    of_user("UserHasPermission", 1, acl::user_has_permission),
+    of_user("UserPermissions", 0, acl::user_permissions),
+    of_user("UserRoles", 0, acl::user_roles),
+    Handler {
+        who: Who::Reader,
+        binds: Binds::One("Roles"),
+        ..open("RolePermissions", 0, acl::role_permissions)
+    },
 ];
 
 /// A handler by its name.
@@ -329,6 +390,9 @@ impl Engine {
             let (ty, set) = (place.ty, place.set);
             return Ok(Bound::Entities { ty, set });
         }
+        if handler.who == Who::Themselves && !is_user(&place, caller.user) {
+            self.scope(caller, place.ty, place.set, Verb::Read)?;
+        }
         let scope = match handler.any_tenant && caller.rights.operator {
             true => Scope::everything(),
             false => Scope::of(caller),
@@ -336,6 +400,14 @@ impl Engine {
         let entity = self.entity_at(session, &scope, &place, handler.writes)?;
         self.check_preconditions(&entity, invocation.preconditions)?;
         Ok(Bound::Entity(entity))
+    }
+}
+
+/// Whether a place is that of a user, by his number.
+fn is_user(place: &Place, user: i64) -> bool {
+    match place.restrictions.as_slice() {
+        [Restriction::Key(key) | Restriction::Row(key)] => *key == [Value::Integer(user)],
+        _ => false,
     }
 }
 

@@ -23,7 +23,7 @@ impl Engine {
     pub fn may_invoke(&self, caller: &Caller, (endpoint, index): (usize, usize), binding: Option<(TypeId, Option<SetId>)>) -> Outcome<()> {
         let operation = &self.schema.endpoints[endpoint].operations[index];
         match (super::operation::handler_of(operation).map(|handler| handler.who), binding) {
-            (Some(Who::Anybody | Who::User), _) => Ok(()),
+            (Some(Who::Anybody | Who::User | Who::Themselves), _) => Ok(()),
             (Some(Who::Reader), Some((ty, set))) => self.scope(caller, ty, set, Verb::Read).map(drop),
             _ if caller.rights.may_invoke(endpoint, index) => Ok(()),
             _ => Err(forbidden("None of your roles allows this.")),

@@ -62,6 +62,7 @@ impl Engine {
             return Ok(None);
         }
         self.add_row_rules(&mut rights, user, tenant)?;
+        self.add_acl_rules(session, &mut rights, user, tenant)?;
         Ok(Some(Caller {
             user: holder.id,
             name: holder.name,

@@ -89,6 +89,7 @@ impl Engine {
         let key = current.key(&self.schema.types[current.ty]);
         self.check_unreferenced(session, current.ty, &key)?;
         Delete::new(&self.schema, &scope, current.ty, &key)?.run(session)?;
+        self.drop_lists(session, &current)?;
         self.discard_streams(session, &current)?;
         self.audit_change(session, caller, Some(&current), None)?;
         self.touched(session, current.ty)?;
@@ -225,6 +226,7 @@ impl Engine {
     /// Every foreign key that a write sets leads to an entity that the caller sees; a foreign tenant's is like none.
     pub(super) fn check_references(&self, session: &mut Session<'_>, scope: &Scope, new: &Entity, current: Option<&Entity>) -> Outcome<()> {
         let entity = &self.schema.types[new.ty];
+        let scope = &scope.reading();
         for navigation in &entity.navigations {
             let Some(Join::Near { columns }) = &navigation.join else { continue };
             let index = |column: &String| entity.properties.iter().position(|property| property.column == *column);

@@ -181,6 +181,14 @@ impl Scope {
         }
     }
 
+    /// What may be read by whom this is for.
+    pub fn reading(&self) -> Scope {
+        Scope {
+            main: None,
+            ..self.clone()
+        }
+    }
+
     /// Which rows of the hierarchy below `root` are there, where not all of the tenant's are; `source` 0 is the row.
     pub fn rule(&self, root: TypeId) -> Option<&Expr> {
         match &self.main {

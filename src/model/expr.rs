@@ -4,6 +4,8 @@
 //! Null semantics are those of SQL (FLT-30…FLT-36): a comparison with a null *value* is null, `and`, `or` and `not` are
 //! three-valued, only true selects. `eq null` and `ne null` are [`Expr::IsNull`].
 
+use std::sync::Arc;
+
 use super::edm::{Edm, Value};
 use super::function::Function;
 use super::schema::{Schema, SetId, TypeId};
@@ -72,6 +74,30 @@ pub enum Expr {
         source: usize,
         /// The types; empty is never.
         types: Vec<TypeId>,
+    },
+    /// The row of a source is one of `tops` in a tree, or hangs below one of them with none of `stops` in between.
+    Below {
+        /// Index into the sources.
+        source: usize,
+        /// The type of the tree's rows, which have one number as their key.
+        ty: TypeId,
+        /// Index of the property with the key of the row above.
+        parent: usize,
+        /// Keys of rows.
+        tops: Arc<[i64]>,
+        /// Keys of rows, `tops` among them.
+        stops: Arc<[i64]>,
+    },
+    /// The entity that a foreign key of one column names is there for the caller.
+    Seen {
+        /// Index into the sources.
+        source: usize,
+        /// The type whose `properties` the index is for.
+        ty: TypeId,
+        /// Index of the property with the key.
+        property: usize,
+        /// The type of the entity.
+        target: TypeId,
     },
     /// Converts to a primitive type; what cannot be converted is null.
     Cast(Box<Expr>, Edm),
@@ -180,7 +206,7 @@ impl Expr {
             Expr::Negate(inner) => inner.edm(schema),
             Expr::Binary { op, edm, .. } if op.is_arithmetic() => Some(*edm),
             Expr::Exists { .. } | Expr::Not(_) | Expr::Binary { .. } | Expr::IsNull(_) => Some(Edm::Boolean),
-            Expr::IsOf { .. } | Expr::Lambda { .. } | Expr::Items { .. } => Some(Edm::Boolean),
+            Expr::IsOf { .. } | Expr::Lambda { .. } | Expr::Items { .. } | Expr::Below { .. } | Expr::Seen { .. } => Some(Edm::Boolean),
         }
     }
 
@@ -238,6 +264,21 @@ impl Expr {
                 source: to,
                 types: types.clone(),
             },
+            Expr::Below {
+                ty, parent, tops, stops, ..
+            } => Expr::Below {
+                source: to,
+                ty: *ty,
+                parent: *parent,
+                tops: tops.clone(),
+                stops: stops.clone(),
+            },
+            Expr::Seen { ty, property, target, .. } => Expr::Seen {
+                source: to,
+                ty: *ty,
+                property: *property,
+                target: *target,
+            },
             Expr::Cast(inner, edm) => Expr::Cast(boxed(inner), *edm),
             Expr::Items {
                 all,
@@ -276,6 +317,11 @@ impl Expr {
         }
     }
 
+    /// `not self`.
+    pub fn negated(self) -> Expr {
+        Expr::Not(Box::new(self))
+    }
+
     /// `true` or `false`.
     pub fn boolean(value: bool) -> Expr {
         Expr::Literal(Edm::Boolean, Value::Boolean(value))
@@ -291,6 +337,7 @@ impl Expr {
                 *source > 0 || entity.properties[*property].nullable || *property >= schema.types[entity.root].properties.len()
             }
             Expr::Exists { .. } | Expr::IsNull(_) | Expr::IsOf { .. } | Expr::Lambda { .. } | Expr::Items { .. } => false,
+            Expr::Below { .. } | Expr::Seen { .. } => false,
             _ => true,
         }
     }

@@ -81,6 +81,9 @@ limits! {
     PERMISSION_BYTES = 512, "Longest name of a permission: names are held against every set and operation.";
     ROLES_HELD = 500, "Most roles that one caller holds, those within others counted too: all are read when somebody signs in.";
     PERMISSIONS_HELD = 10_000, "Most permissions of one caller, for the same reason.";
+    ACLS = 1_000, "Most access control lists of a tenant: all are read when somebody signs in, and statements name the nodes that have them.";
+    ACES = 10_000, "Most entries of the access control lists of a tenant, for the same reason.";
+    NODES_ABOVE = 100_000, "Most nodes above those that have access control lists, and above one that is moved.";
     CREDENTIAL_CACHE = 4_096, "Most verified credentials remembered at once.";
     CREDENTIAL_CACHE_SECONDS = 60, "How long a verified password is remembered, so that Basic does not cost a hash on every request.";
     TOKEN_BYTES = 16_384, "Longest bearer token: those that list two hundred groups have half of it.";

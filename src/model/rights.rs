@@ -133,6 +133,14 @@ impl Targets {
     }
 }
 
+impl Targets {
+    /// The permission of a verb with a set.
+    pub fn name_of(&self, set: SetId, verb: Verb) -> Option<&str> {
+        let is_it = |target: &&Target| matches!(target.what, What::Set(of, what) if of == set && what == verb);
+        self.list.iter().find(is_it).map(|target| target.name.as_str())
+    }
+}
+
 /// Whether a text is the name of a permission: of a known protocol in its shape, or of none.
 ///
 /// # Errors
@@ -378,6 +386,19 @@ impl Rights {
     /// Whether a permission is held, by its name or within another: what nobody may grant who does not hold it.
     pub fn covers(&self, name: &str) -> bool {
         self.administrator || self.grants.covers(name, &self.guarded)
+    }
+
+    /// Whether what a permission of this name allows is allowed, by whatever name: with all rows of a set, or by an operation. A permission
+    /// that is about neither has to be held.
+    pub fn holds(&self, targets: &Targets, name: &str) -> bool {
+        let mut about = targets.list.iter().filter(|target| target.name == name).peekable();
+        if about.peek().is_none() {
+            return self.covers(name);
+        }
+        about.any(|target| match target.what {
+            What::Set(set, verb) => self.reach(set, verb) == Reach::All,
+            What::Operation(endpoint, index) => self.may_invoke(endpoint, index),
+        })
     }
 
     /// Whether there is anything that these rights allow.

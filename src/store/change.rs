@@ -169,6 +169,7 @@ impl Row<'_> {
             schema: self.schema,
             scope: self.scope,
             list: &list,
+            few: true,
         };
         sql.push("EXISTS (SELECT 1 FROM ");
         sources.push_table(sql, 0);

@@ -3,6 +3,7 @@
 use super::dialect::Dialect;
 use super::sources::{Sources, join_condition, source_predicate};
 use super::sql::Sql;
+use super::tree::{self, Tree};
 use crate::model::edm::{Class, Edm, Value};
 use crate::model::expr::{Expr, Json, Op};
 use crate::model::function::Function;
@@ -32,6 +33,19 @@ pub fn push(sql: &mut Sql, sources: &Sources<'_>, expr: &Expr) {
             sql.push(" IS NULL)");
         }
         Expr::IsOf { source, types } => push_is_of(sql, sources, *source, types),
+        Expr::Below {
+            source,
+            ty,
+            parent,
+            tops,
+            stops,
+        } => Tree::of(sources.schema, *ty, *parent).push_below(sql, sources, *source, tops, stops),
+        Expr::Seen {
+            source,
+            ty,
+            property,
+            target,
+        } => tree::push_seen(sql, sources, (*source, *ty, *property), *target),
         Expr::Cast(inner, edm) => push_cast(sql, sources, inner, *edm),
         Expr::Lambda {
             all,

@@ -20,9 +20,11 @@ mod session;
 mod sources;
 mod sql;
 mod sqlite;
+mod tree;
 mod writer;
 
 pub use change::{Delete, Insert, Pair, Update, clear, clear_where, count_fact, fact, set_fact};
 pub use db::{Db, Weight};
 pub use select::{Output, Partition, Restriction, Select};
 pub use session::Session;
+pub use tree::Tree;

@@ -106,6 +106,7 @@ impl<'a> Select<'a> {
                 schema,
                 scope,
                 list: sources,
+                few: false,
             },
             outputs: Vec::new(),
             restrictions: Vec::new(),
@@ -233,28 +234,35 @@ impl<'a> Select<'a> {
     }
 
     fn push_from(&self, sql: &mut Sql) {
+        let sources = Sources {
+            few: self
+                .restrictions
+                .iter()
+                .any(|restriction| matches!(restriction, Restriction::Key(_) | Restriction::Row(_))),
+            ..self.sources
+        };
         sql.push(" FROM ");
-        self.sources.push_table(sql, 0);
+        sources.push_table(sql, 0);
         for restriction in &self.restrictions {
             if let Restriction::LinkIn { table, far, .. } = restriction {
                 sql.push(" JOIN ").name(&self.sources.schema.tables[*table].name).push(" AS l ON ");
                 self.push_link_far(sql, far);
             }
         }
-        for source in 1..self.sources.list.len() {
-            if !self.sources.of(source).nested {
-                self.sources.push_left_join(sql, source);
+        for source in 1..sources.list.len() {
+            if !sources.of(source).nested {
+                sources.push_left_join(sql, source);
             }
         }
         sql.push(" WHERE TRUE");
-        source_predicate(sql, &self.sources, 0);
+        source_predicate(sql, &sources, 0);
         for restriction in &self.restrictions {
             sql.push(" AND ");
             self.push_restriction(sql, restriction);
         }
         if let Some(filter) = self.filter {
             sql.push(" AND ");
-            push(sql, &self.sources, filter);
+            push(sql, &sources, filter);
         }
         if let Some(after) = self.after {
             sql.push(" AND ");

@@ -16,6 +16,8 @@ pub struct Sources<'a> {
     pub scope: &'a Scope,
     /// `[0]` is the statement's own table.
     pub list: &'a [Source],
+    /// The statement names its rows by their keys, so that few are looked at.
+    pub few: bool,
 }
 
 impl<'a> Sources<'a> {
