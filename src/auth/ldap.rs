@@ -105,7 +105,8 @@ pub async fn feign(auth: &Auth) {
     }
 }
 
-fn has_local_password(user: &User) -> bool {
+/// Whether the directory has no say about the user's password.
+pub(super) fn has_local_password(user: &User) -> bool {
     user.password_hash.is_some() && user.source != SOURCE
 }
 

@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use crate::engine::Engine;
+use crate::engine::{Engine, tenants};
 use crate::model::caller::{Caller, Guid, SessionKind, Tenants, Ticket};
 use crate::model::clock::Ticks;
 use crate::model::edm::{Edm, Value};
@@ -289,7 +289,7 @@ impl Auth {
 /// roles have changed since the proof: it has to be made again.
 ///
 /// # Errors
-/// 400 for a text that is not a Guid, 403 for a tenant that is not the caller's.
+/// 403 for a tenant that is not there, or where nothing is for the caller: the same.
 pub fn caller(engine: &Engine, session: &mut Session<'_>, proof: &Proof, tenant: Option<&str>) -> Outcome<Option<Caller>> {
     if engine.security.version(session, engine.clock.now())? != proof.version {
         return Ok(None);
@@ -300,9 +300,7 @@ pub fn caller(engine: &Engine, session: &mut Session<'_>, proof: &Proof, tenant:
     let Some(tenant) = tenant else {
         return Ok(Some(caller));
     };
-    let Some(tenant) = guid(tenant) else {
-        return Err(Fault::new(&fault::BAD_REQUEST, "The tenant header is not a Guid."));
-    };
+    let tenant = tenants::of_request(engine, session, tenant)?.ok_or_else(foreign)?;
     if tenant == proof.caller.tenant {
         return Ok(Some(caller));
     }
@@ -310,8 +308,11 @@ pub fn caller(engine: &Engine, session: &mut Session<'_>, proof: &Proof, tenant:
     if proof.ticket.is_some_and(|ticket| ticket.kind == SessionKind::Impersonation) {
         return Err(foreign());
     }
-    if tenant == [0; 16] && proof.caller.rights.operator {
-        caller.tenants = Tenants::All;
+    if tenant == [0; 16] {
+        // All tenants that the caller may see, at once: an operator's are all, anybody else's the own one.
+        if caller.rights.operator {
+            caller.tenants = Tenants::All;
+        }
         return Ok(Some(caller));
     }
     let there = match &proof.scope {

@@ -9,9 +9,10 @@ use super::guard::Attempt;
 use super::{Auth, Proof, ldap, password, refused};
 use crate::engine::audit::SignIn;
 use crate::engine::identity::{self, User};
+use crate::engine::names;
 use crate::model::caller::{Caller, Guid};
 use crate::model::clock::SECOND;
-use crate::model::fault::{self, Fault, Outcome};
+use crate::model::fault::{self, Outcome};
 use crate::model::limits::{CREDENTIAL_CACHE_SECONDS, PASSWORD_BYTES};
 use crate::store::Weight;
 
@@ -22,7 +23,8 @@ enum Tested {
     Before(Arc<Proof>),
 }
 
-/// Proves that a password is a user's. The proof is remembered under `print`, where there is one. `from` is who asks.
+/// Proves that a password is a user's: of those whom the name may mean ([`names::candidates`]), the first whose password it is. The
+/// proof is remembered under `print`, where there is one. `from` is who asks.
 ///
 /// # Errors
 /// 401, the same for every reason; 429 for who tries too often.
@@ -68,21 +70,21 @@ async fn test(
     named: &mut Option<(i64, Guid)>,
 ) -> Outcome<Tested> {
     let (engine, wanted) = (auth.engine.clone(), name.to_owned());
-    let (user, version) = auth
+    let (candidates, version) = auth
         .db
-        // A name that nobody has costs a scan, so this never runs on a worker.
+        // Names are compared one by one, so this never runs on a worker.
         .read(Weight::Scan, move |session| {
             // The version first: what changes in between makes the proof old, never young.
             let version = identity::security_version(session)?;
-            Ok((identity::find_user(&engine, session, &wanted)?, version))
+            Ok((names::candidates(&engine, session, &wanted)?, version))
         })
         .await?;
-    *named = user.as_ref().map(|user| (user.id, user.tenant));
-    if let Some(proof) = ldap::prove(auth, print, name, &password, user.as_ref()).await? {
+    *named = candidates.iter().flatten().next().map(|user| (user.id, user.tenant));
+    let local = candidates.iter().flatten().find(|user| ldap::has_local_password(user));
+    if let Some(proof) = ldap::prove(auth, print, name, &password, local).await? {
         return Ok(Tested::Now(proof));
     }
-    let user = user.filter(|user| user.active);
-    let stored = user.as_ref().and_then(|user| user.password_hash.clone());
+    let elsewhere = candidates.iter().flatten().any(|user| !ldap::has_local_password(user));
     // Several requests with the same new credentials wait here for one another's hash.
     let cached = || {
         let proof = print.and_then(|print| auth.cache.get(&print, auth.engine.clock.now()));
@@ -91,29 +93,38 @@ async fn test(
         let refused = || auth.guard.check(attempt, auth.engine.clock.now()).err();
         proof.map(Ok).or_else(|| refused().map(Err))
     };
-    match auth.hasher.verify(password.clone(), stored, cached).await? {
-        Err(known) => known,
-        Ok(false) => {
-            ldap::feign(auth).await;
-            Err(refused())
-        }
-        Ok(true) => {
-            let user = user.ok_or_else(|| Fault::internal("a password that fits no user"))?;
-            let caller = caller_of(auth, user.id).await?.ok_or_else(refused)?;
-            renew_hash(auth, &user, password);
-            let proof = Arc::new(Proof {
-                caller,
-                version,
-                scope: None,
-                until: auth.engine.clock.now() + CREDENTIAL_CACHE_SECONDS as i64 * SECOND,
-                ticket: None,
-            });
-            if let Some(print) = print {
-                auth.cache.put(print, proof.clone(), auth.engine.clock.now());
-            }
-            Ok(Tested::Now(proof))
+    for user in candidates {
+        let user = user.filter(|user| user.active);
+        let stored = user.as_ref().and_then(|user| user.password_hash.clone());
+        match (auth.hasher.verify(password.clone(), stored, cached).await?, user) {
+            (Err(known), _) => return known,
+            (Ok(true), Some(user)) => return proved(auth, print, &user, password, version).await.map(Tested::Now),
+            (Ok(_), _) => {}
         }
     }
+    // An older user whom the directory knows is not locked out by a newer one of that name here.
+    if elsewhere && let Some(proof) = ldap::prove(auth, print, name, &password, None).await? {
+        return Ok(Tested::Now(proof));
+    }
+    ldap::feign(auth).await;
+    Err(refused())
+}
+
+/// Remembers that somebody is a user.
+async fn proved(auth: &Auth, print: Option<Print>, user: &User, password: String, version: i64) -> Outcome<Arc<Proof>> {
+    let caller = caller_of(auth, user.id).await?.ok_or_else(refused)?;
+    renew_hash(auth, user, password);
+    let proof = Arc::new(Proof {
+        caller,
+        version,
+        scope: None,
+        until: auth.engine.clock.now() + CREDENTIAL_CACHE_SECONDS as i64 * SECOND,
+        ticket: None,
+    });
+    if let Some(print) = print {
+        auth.cache.put(print, proof.clone(), auth.engine.clock.now());
+    }
+    Ok(proof)
 }
 
 /// A user as caller in the own tenant; none for one that is not active.

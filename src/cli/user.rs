@@ -4,8 +4,8 @@ use std::io::IsTerminal;
 
 use super::{House, say, told};
 use crate::auth::{guid, password};
-use crate::engine::Engine;
 use crate::engine::identity::{self, User};
+use crate::engine::{Engine, names};
 use crate::model::caller::{Guid, SYSTEM_TENANT, role};
 use crate::model::edm::{Cell, Edm};
 use crate::model::fault::{self, Fault, Outcome};
@@ -45,6 +45,9 @@ pub struct Add {
 pub struct Password {
     /// Name of the user
     name: String,
+    /// The user's tenant, where several have a user of this name
+    #[arg(long, value_name = "GUID")]
+    tenant: Option<String>,
     /// The password; other users of the machine may see it while the command runs
     #[arg(long)]
     password: Option<String>,
@@ -70,12 +73,15 @@ pub fn run(settings: &Settings, command: &Command) -> Result<(), String> {
             ));
         }
         Command::Password(change) => {
+            let tenants: Vec<Guid> = match &change.tenant {
+                Some(text) => vec![guid(text).ok_or_else(|| format!("--tenant: {text} is not a Guid"))?],
+                None => Vec::new(),
+            };
             let hash = password::hash(&wanted(change.password.as_deref())?).map_err(|fault| told(&fault))?;
             let house = House::open(settings)?;
             let (engine, name) = (house.engine.clone(), change.name.clone());
             let changed = house.db.write_now(move |session| {
-                let missing = || Fault::new(&fault::NOT_FOUND, format!("There is no user {name}."));
-                let user = identity::find_user(&engine, session, &name)?.ok_or_else(missing)?;
+                let user = the_one(&engine, session, &name, &tenants)?;
                 identity::set_password(&engine, session, user.id, &hash)
             });
             changed.map_err(|fault| told(&fault))?;
@@ -99,6 +105,19 @@ fn insert(engine: &Engine, session: &mut Session<'_>, name: &str, tenant: Guid, 
     }
     let roles: Vec<&str> = roles.iter().map(String::as_str).collect();
     identity::add_user(engine, session, name, tenant, &roles, Some(hash)).map(drop)
+}
+
+/// The only user of a name.
+fn the_one(engine: &Engine, session: &mut Session<'_>, name: &str, tenants: &[Guid]) -> Outcome<User> {
+    let mut users = names::of(engine, session, name, tenants, 2)?.into_iter();
+    match (users.next(), users.next()) {
+        (Some(user), None) => Ok(user),
+        (Some(_), Some(_)) => Err(Fault::new(
+            &fault::CONFLICT,
+            format!("Several tenants have a user {name}: say --tenant."),
+        )),
+        (None, _) => Err(Fault::new(&fault::NOT_FOUND, format!("There is no user {name}."))),
+    }
 }
 
 /// The password given, or typed twice.

@@ -3,15 +3,16 @@
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::Engine;
 use super::external::External;
 use super::row::Entity;
+pub(super) use super::tenants::parent_of;
+pub use super::tenants::{add_tenant, tenant_exists};
+use super::{Engine, names};
 use crate::model::caller::{Caller, Guid, SYSTEM_TENANT, Scope, role};
 use crate::model::clock::{SECOND, Ticks};
-use crate::model::edm::{Cell, Edm, Value};
-use crate::model::expr::{Expr, Op, Source};
+use crate::model::edm::{Cell, Value};
+use crate::model::expr::{Expr, Source};
 use crate::model::fault::{self, Fault, Outcome};
-use crate::model::function;
 use crate::model::query::Order;
 use crate::model::rights::ADMINISTRATOR;
 use crate::model::schema::{Join, TypeId};
@@ -95,43 +96,6 @@ pub fn raise_security_version(session: &mut Session<'_>) -> Outcome<()> {
     count_fact(session, SECURITY_VERSION)
 }
 
-/// The user with a name: exactly this one, else the only one whose name differs in case alone. Never a pattern.
-pub fn find_user(engine: &Engine, session: &mut Session<'_>, name: &str) -> Outcome<Option<User>> {
-    // PostgreSQL has no such text.
-    if name.contains('\0') {
-        return Ok(None);
-    }
-    let ty = engine.core_type("Users")?;
-    let property = engine.column_expr(ty, "Name")?;
-    let literal = |text: String| Box::new(Expr::Literal(Edm::String, Value::Text(text)));
-    let equal = |left: Expr, right: Box<Expr>| Expr::Binary {
-        op: Op::Eq,
-        edm: Edm::String,
-        left: Box::new(left),
-        right,
-    };
-    let exact = users_where(
-        engine,
-        session,
-        Some(&equal(property.clone(), literal(name.to_owned()))),
-        Vec::new(),
-    )?;
-    if let Some(user) = exact.into_iter().next() {
-        return Ok(Some(user));
-    }
-    let Some(lower) = function::overloads("tolower").next() else {
-        return Ok(None);
-    };
-    let folded = users_where(
-        engine,
-        session,
-        Some(&equal(Expr::Call(lower, vec![property]), literal(name.to_lowercase()))),
-        Vec::new(),
-    )?;
-    let mut folded = folded.into_iter();
-    Ok(folded.next().filter(|_| folded.next().is_none()))
-}
-
 /// All users, by name.
 pub fn list_users(engine: &Engine, session: &mut Session<'_>) -> Outcome<Vec<User>> {
     users_where(engine, session, None, Vec::new())
@@ -144,14 +108,20 @@ pub(super) fn users_where(
     filter: Option<&Expr>,
     restrictions: Vec<Restriction>,
 ) -> Outcome<Vec<User>> {
+    users_up_to(engine, session, filter, restrictions, None)
+}
+
+/// At most so many of them, the oldest ones.
+pub(super) fn users_up_to(
+    engine: &Engine,
+    session: &mut Session<'_>,
+    filter: Option<&Expr>,
+    restrictions: Vec<Restriction>,
+    limit: Option<usize>,
+) -> Outcome<Vec<User>> {
     let ty = engine.core_type("Users")?;
-    let rows = engine.columns(
-        session,
-        ty,
-        &["Id", "Name", "Tid", "ExternalType", "Active", "Password"],
-        filter,
-        restrictions,
-    )?;
+    let names = ["Id", "Name", "Tid", "ExternalType", "Active", "Password"];
+    let rows = engine.columns_up_to(session, ty, &names, filter, restrictions, limit)?;
     let mut users = Vec::with_capacity(rows.len());
     for row in rows {
         let [
@@ -212,26 +182,6 @@ fn roles_of(engine: &Engine, session: &mut Session<'_>, user: i64, tenant: Guid)
     Ok(rows.into_iter().filter_map(counts).collect())
 }
 
-/// Whether there is such a tenant.
-pub fn tenant_exists(engine: &Engine, session: &mut Session<'_>, tenant: Guid) -> Outcome<bool> {
-    let ty = engine.core_type("Tenants")?;
-    let restriction = Restriction::Key(vec![Value::Bytes(tenant.to_vec())]);
-    Ok(!engine.columns(session, ty, &["Id"], None, vec![restriction])?.is_empty())
-}
-
-/// Makes a tenant below the root, with its built-in roles.
-pub fn add_tenant(engine: &Engine, session: &mut Session<'_>, tenant: Guid, name: &str, parent: Guid) -> Outcome<()> {
-    let user = Value::Integer(crate::model::caller::SYSTEM_USER);
-    let mut columns = vec![
-        ("Id", Value::Bytes(tenant.to_vec())),
-        ("Name", text(name)),
-        ("ParentId", Value::Bytes(parent.to_vec())),
-    ];
-    columns.extend([("CreatedById", user.clone()), ("ModifiedById", user)]);
-    engine.add_built_in(session, "Tenants", SYSTEM_TENANT, columns)?;
-    add_roles(engine, session, tenant)
-}
-
 /// What a new entity needs beside its row: a tenant its roles; a user a name that no other has, in whatever letters.
 pub(super) fn settle(engine: &Engine, session: &mut Session<'_>, new: &Entity) -> Outcome<()> {
     let entity = &engine.schema.types[new.ty];
@@ -241,35 +191,10 @@ pub(super) fn settle(engine: &Engine, session: &mut Session<'_>, new: &Entity) -
         };
         return add_roles(engine, session, Guid::try_from(tenant.as_slice()).unwrap_or(SYSTEM_TENANT));
     }
-    check_name(engine, session, new)
+    names::check(engine, session, new)
 }
 
-/// A user's name is nobody else's, in whatever letters.
-pub(super) fn check_name(engine: &Engine, session: &mut Session<'_>, user: &Entity) -> Outcome<()> {
-    let name = engine.schema.types[user.ty].property("Name").map(|index| &user.values[index]);
-    match name {
-        Some(Value::Text(name)) if user.ty == engine.core_type("Users")? && count_named(engine, session, user.ty, name)? > 1 => {
-            Err(Fault::new(&fault::CONFLICT, "There is an entity with this Name already.").of("Name"))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// How many users have a name, letter case aside.
-fn count_named(engine: &Engine, session: &mut Session<'_>, ty: TypeId, name: &str) -> Outcome<usize> {
-    let Some(lower) = function::overloads("tolower").next() else {
-        return Ok(0);
-    };
-    let folded = Expr::Binary {
-        op: Op::Eq,
-        edm: Edm::String,
-        left: Box::new(Expr::Call(lower, vec![engine.column_expr(ty, "Name")?])),
-        right: Box::new(Expr::Literal(Edm::String, text(&name.to_lowercase()))),
-    };
-    Ok(engine.columns(session, ty, &["Id"], Some(&folded), Vec::new())?.len())
-}
-
-fn add_roles(engine: &Engine, session: &mut Session<'_>, tenant: Guid) -> Outcome<()> {
+pub(super) fn add_roles(engine: &Engine, session: &mut Session<'_>, tenant: Guid) -> Outcome<()> {
     for (name, permissions) in BUILT_IN_ROLES {
         let role = add_role(engine, session, tenant, name)?;
         grant(engine, session, role, permissions)?;
@@ -345,16 +270,6 @@ pub fn add_role(engine: &Engine, session: &mut Session<'_>, tenant: Guid, name: 
     engine.add_built_in(session, "Roles", tenant, vec![("Name", text(name)), ("RoleType", text(BUILT_IN))])
 }
 
-/// The tenant directly above one; none above the root.
-pub(super) fn parent_of(engine: &Engine, session: &mut Session<'_>, tenant: Guid) -> Outcome<Option<Guid>> {
-    let key = Restriction::Key(vec![Value::Bytes(tenant.to_vec())]);
-    let rows = engine.columns(session, engine.core_type("Tenants")?, &["ParentId"], None, vec![key])?;
-    Ok(match rows.first().map(Vec::as_slice) {
-        Some([Value::Bytes(parent)]) => Guid::try_from(parent.as_slice()).ok().filter(|parent| *parent != tenant),
-        _ => None,
-    })
-}
-
 /// Makes a user with roles of its tenant.
 ///
 /// # Errors
@@ -394,7 +309,7 @@ fn insert_user(
     roles: &[&str],
     columns: Vec<(&str, Value)>,
 ) -> Outcome<i64> {
-    if find_user(engine, session, name)?.is_some() {
+    if !names::of(engine, session, name, &[tenant], 1)?.is_empty() {
         return Err(Fault::new(&fault::CONFLICT, format!("There is a user {name} already.")).of("Name"));
     }
     let user = engine.add_built_in(session, "Users", tenant, columns)?;
@@ -518,6 +433,19 @@ impl Engine {
         filter: Option<&Expr>,
         restrictions: Vec<Restriction>,
     ) -> Outcome<Vec<Vec<Value>>> {
+        self.columns_up_to(session, ty, names, filter, restrictions, None)
+    }
+
+    /// The same of at most so many rows.
+    pub(super) fn columns_up_to(
+        &self,
+        session: &mut Session<'_>,
+        ty: TypeId,
+        names: &[&str],
+        filter: Option<&Expr>,
+        restrictions: Vec<Restriction>,
+        limit: Option<usize>,
+    ) -> Outcome<Vec<Vec<Value>>> {
         let everything = Scope::everything();
         let sources = [Source {
             ty,
@@ -535,6 +463,7 @@ impl Engine {
         select.filter = filter;
         select.restrictions = restrictions;
         select.order = self.total_order(ty, &Vec::<Order>::new());
+        select.limit = limit;
         let rows = select.fetch(session)?;
         Ok((0..rows.len())
             .map(|row| (0..names.len()).map(|cell| rows.cell(row, cell)).map(Cell::to_value).collect())

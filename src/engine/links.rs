@@ -8,7 +8,7 @@ use super::layout::Columns;
 use super::permission::Verb;
 use super::resolve::{Parent, Place, nothing};
 use super::row::{Entity, is_none};
-use super::{Engine, identity};
+use super::{Engine, names, tenants};
 use crate::model::caller::{Caller, Scope};
 use crate::model::edm::{Cell, Edm, Value};
 use crate::model::expr::Source;
@@ -375,10 +375,11 @@ impl Engine {
             .values
             .extend(hidden.iter().map(|(column, value)| (column.as_str(), value.clone())));
         self.check_power(session, caller, Some(current), Some(changed))?;
+        tenants::check_change(self, session, caller, current, changed)?;
         update.run(session)?;
         self.check_within(session, scope, changed)?;
         if entity.security {
-            identity::check_name(self, session, changed)?;
+            names::check(self, session, changed)?;
             self.user_changed(session, current, changed)?;
         }
         self.audit_change(session, caller, Some(current), Some(changed))?;

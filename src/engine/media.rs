@@ -112,6 +112,14 @@ impl Engine {
         Ok(page)
     }
 
+    /// Deletes the bytes that the columns of streams name.
+    pub(super) fn discard_held(session: &mut Session<'_>, columns: &[Value]) -> Outcome<()> {
+        for media in columns.iter().filter_map(held) {
+            media::discard(session, &media.id)?;
+        }
+        Ok(())
+    }
+
     /// Deletes the bytes of an entity that is gone.
     pub(super) fn discard_streams(&self, session: &mut Session<'_>, gone: &Entity) -> Outcome<()> {
         let entity = &self.schema.types[gone.ty];
@@ -120,12 +128,8 @@ impl Engine {
             .iter()
             .zip(&gone.values)
             .filter(|(property, _)| !property.is_structural());
-        for value in named.map(|(_, value)| value).chain([&gone.media]) {
-            if let Some(media) = held(value) {
-                media::discard(session, &media.id)?;
-            }
-        }
-        Ok(())
+        let streams: Vec<Value> = named.map(|(_, value)| value).chain([&gone.media]).cloned().collect();
+        Engine::discard_held(session, &streams)
     }
 }
 

@@ -7,6 +7,7 @@ pub mod accounts;
 mod acl;
 pub mod audit;
 pub mod bootstrap;
+mod cascade;
 mod deep;
 mod delegation;
 mod expand;
@@ -17,6 +18,7 @@ mod links;
 mod load;
 mod media;
 pub mod model_rows;
+pub mod names;
 pub mod operation;
 mod permission;
 pub mod property;
@@ -25,6 +27,7 @@ mod resolve;
 pub mod rights;
 mod row;
 pub mod sessions;
+pub mod tenants;
 mod write;
 
 use std::collections::HashMap;
@@ -34,7 +37,7 @@ use std::sync::{Arc, OnceLock};
 use crate::auth::tokens::Tokens;
 use crate::model::clock::Clock;
 use crate::model::rights::Targets;
-use crate::model::schema::{Join, Schema, SetId, TypeId};
+use crate::model::schema::{EntityType, Join, Property, Schema, SetId, TypeId};
 pub use permission::Verb;
 pub use read::Read;
 
@@ -55,6 +58,8 @@ pub struct Engine {
     home_sets: HashMap<TypeId, SetId>,
     /// For each root type, who refers to it without the database enforcing it.
     unenforced: HashMap<TypeId, Vec<Incoming>>,
+    /// For each root type, whose rows the database deletes along with its own.
+    cascading: HashMap<TypeId, Vec<Incoming>>,
     /// The security version, as last seen.
     pub security: identity::SecurityWatch,
     /// Makes tokens; there when the server serves.
@@ -67,7 +72,7 @@ pub struct Engine {
     version: AtomicI64,
 }
 
-/// A foreign key that the database does not enforce.
+/// A foreign key in the rows of a type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Incoming {
     ty: TypeId,
@@ -77,7 +82,7 @@ struct Incoming {
 impl Engine {
     /// An engine for a schema.
     pub fn new(schema: Arc<Schema>, clock: Clock, page_size: usize) -> Engine {
-        let unenforced = unenforced(&schema);
+        let (unenforced, cascading) = (unenforced(&schema), cascade::cascading(&schema));
         let sets = schema.sets.iter().enumerate().rev();
         let home_sets = sets.map(|(id, set)| (schema.types[set.entity_type].root, id)).collect();
         Engine {
@@ -88,6 +93,7 @@ impl Engine {
             clock,
             page_size,
             unenforced,
+            cascading,
             security: identity::SecurityWatch::default(),
             tokens: OnceLock::new(),
             accounts: accounts::Config::default(),
@@ -107,6 +113,15 @@ impl Engine {
     }
 }
 
+/// Who made a row, who changed it, and in which tenant where all see it: numbers that stay when the user or tenant goes, as no number
+/// is given twice. There is no index to look for them by.
+fn is_signature(entity: &EntityType, columns: &[String]) -> bool {
+    let mut properties = entity.properties.iter().enumerate();
+    let signs =
+        |(index, property): (usize, &Property)| columns.contains(&property.column) && property.read_only && entity.tenant != Some(index);
+    entity.frame && properties.any(signs)
+}
+
 fn unenforced(schema: &Schema) -> HashMap<TypeId, Vec<Incoming>> {
     let mut all: HashMap<TypeId, Vec<Incoming>> = HashMap::new();
     for (ty, entity) in schema.types.iter().enumerate() {
@@ -117,6 +132,7 @@ fn unenforced(schema: &Schema) -> HashMap<TypeId, Vec<Incoming>> {
                 .references
                 .iter()
                 .any(|reference| reference.columns == *columns)
+                || is_signature(entity, columns)
             {
                 continue;
             }

@@ -5,7 +5,7 @@ use super::layout::Columns;
 use super::permission::Verb;
 use super::resolve::{Parent, Place};
 use super::row::{Entity, is_none};
-use super::{Engine, identity};
+use super::{Engine, identity, tenants};
 use crate::model::caller::{Caller, Scope};
 use crate::model::edm::Value;
 use crate::model::expr::Source;
@@ -87,11 +87,14 @@ impl Engine {
         self.check_preconditions(&current, preconditions)?;
         self.check_power(session, caller, Some(&current), None)?;
         let key = current.key(&self.schema.types[current.ty]);
+        let along = self.along(session, caller, &place, &current)?;
+        tenants::dissolve(self, session, &current)?;
         self.check_unreferenced(session, current.ty, &key)?;
         Delete::new(&self.schema, &scope, current.ty, &key)?.run(session)?;
         self.drop_lists(session, &current)?;
         self.discard_streams(session, &current)?;
         self.audit_change(session, caller, Some(&current), None)?;
+        along.gone(self, session)?;
         self.touched(session, current.ty)?;
         self.keep_administrator(session, caller, current.ty)
     }
@@ -273,7 +276,7 @@ impl Engine {
     }
 
     /// Refuses to delete what others refer to, where the database does not see to that itself.
-    fn check_unreferenced(&self, session: &mut Session<'_>, ty: TypeId, key: &[Value]) -> Outcome<()> {
+    pub(super) fn check_unreferenced(&self, session: &mut Session<'_>, ty: TypeId, key: &[Value]) -> Outcome<()> {
         let Some(incoming) = self.unenforced.get(&self.schema.types[ty].root) else {
             return Ok(());
         };

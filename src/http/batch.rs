@@ -87,8 +87,12 @@ impl<'a> Batch<'a> {
             Item::Single(part) | Item::Refused { part, .. } => std::slice::from_mut(part),
             Item::ChangeSet(parts) => parts,
         };
-        for part in parts {
+        for part in &mut *parts {
             inherit(part, envelope);
+        }
+        let elsewhere = parts.iter().position(|part| self.visitor.contradicts(&part.headers));
+        if let Some(at) = elsewhere {
+            item = another_tenant(item, at);
         }
         match item {
             Item::Single(part) => {
@@ -171,6 +175,27 @@ impl<'a> Batch<'a> {
     fn room(&self) -> Outcome<usize> {
         let room = BATCH_ANSWER_BYTES.saturating_sub(self.writer.size());
         if room == 0 { Err(too_long()) } else { Ok(room) }
+    }
+}
+
+/// Instead of an item of which a part names another tenant than the batch.
+fn another_tenant(item: Item<'_>, at: usize) -> Item<'_> {
+    let fault = Fault::new(
+        &fault::BAD_REQUEST,
+        "A part of a batch acts in the tenant that the batch's own header names.",
+    );
+    match item {
+        Item::Single(part) => Item::Refused {
+            fault,
+            part,
+            in_change_set: false,
+        },
+        Item::ChangeSet(mut parts) => Item::Refused {
+            fault,
+            part: parts.swap_remove(at),
+            in_change_set: true,
+        },
+        refused => refused,
     }
 }
 

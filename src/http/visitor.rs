@@ -73,9 +73,7 @@ impl<'a> Visitor<'a> {
         if let Some(news) = news {
             tell(request, news);
         }
-        let tenant = app.config.tenant_headers.iter().find_map(|name| headers.get(name.as_str()));
-        // What is not text is not a Guid either, and is refused as such.
-        let tenant = tenant.map(|value| value.to_str().unwrap_or("?").to_owned());
+        let tenant = tenant_named(&app.config.tenant_headers, headers)?;
         Ok(Visitor {
             app,
             presented,
@@ -102,6 +100,20 @@ impl<'a> Visitor<'a> {
             client: self.client.clone(),
             proof: self.proof.clone(),
         }
+    }
+
+    /// Whether the headers of a part of a batch name another tenant than those of the batch: nobody may believe to act in a tenant, and
+    /// act in another. Clients that put their headers into every part name the same one.
+    pub fn contradicts(&self, part: &[(&str, &str)]) -> bool {
+        let names = &self.app.config.tenant_headers;
+        let mut named = part
+            .iter()
+            .filter(|(name, _)| names.iter().any(|known| known.eq_ignore_ascii_case(name)));
+        named.any(|(_, value)| {
+            self.tenant
+                .as_deref()
+                .is_none_or(|tenant| !tenant.eq_ignore_ascii_case(value.trim()))
+        })
     }
 
     /// Runs a job on the database as this caller, after having looked in the same job that the proof still holds.
@@ -156,6 +168,33 @@ impl<'a> Visitor<'a> {
     pub async fn refuse<T: Send + 'static>(self, fault: Fault) -> Outcome<T> {
         self.run(Work::Read(Weight::Key), |_, _| Err(fault)).await
     }
+}
+
+/// The tenant that a request names. A cookie of the same name says nothing: a browser sends it along by itself, also for another page or
+/// tab than the one that set it, and what is written then lands in a tenant that nobody thought of.
+///
+/// # Errors
+/// 400 when it is empty or no text, or when there are several that are not the same, or the same header twice: a proxy and this server
+/// could each believe another one of them.
+fn tenant_named(names: &[String], headers: &HeaderMap) -> Outcome<Option<String>> {
+    let bad = |message: &'static str| Err(Fault::new(&fault::BAD_REQUEST, message));
+    let mut named: Option<&str> = None;
+    for name in names {
+        let mut values = headers.get_all(name.as_str());
+        let Some(value) = values.next() else { continue };
+        if values.next().is_some() {
+            return bad("A tenant header stands there twice.");
+        }
+        let value = std::str::from_utf8(value.as_bytes()).map(str::trim).unwrap_or_default();
+        if value.is_empty() {
+            return bad("A tenant header is empty.");
+        }
+        if named.is_some_and(|other| !other.eq_ignore_ascii_case(value)) {
+            return bad("The tenant headers contradict each other.");
+        }
+        named = Some(value);
+    }
+    Ok(named.map(str::to_owned))
 }
 
 /// What a request says about who is calling.

@@ -57,6 +57,8 @@ limits! {
     EXPAND_ITEMS = 64, "Most navigations in one `$expand`.";
     EXPAND_ROWS = 50_000, "Most entities that `$expand` may bring into one answer.";
     INVOKED_ROWS = 1_000, "Most entities that one invocation of a declared operation may change or pick out.";
+    CASCADE_ROWS = 1_000, "Most entities that a delete may take along: each is looked at before.";
+    NAMESAKES = 3, "Most users of one name, in as many tenants, whose passwords are tested at a sign-in that names no tenant: each costs a hash. The oldest ones count.";
     TENANT_DEPTH = 100, "Most tenants above another that its relations are looked for in.";
     SELECT_ITEMS = 1_000, "Most items of `$select`.";
     SKIP_ROWS = 1_000_000, "Largest `$skip`: the database walks over what it skips. Next links do not use it.";

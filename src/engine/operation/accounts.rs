@@ -10,7 +10,7 @@ use crate::engine::accounts::people::{self, Account, state};
 use crate::engine::accounts::token::{self, Purpose};
 use crate::engine::accounts::{Letter, check_mail, check_name, outbox};
 use crate::engine::permission::Verb;
-use crate::engine::{Engine, identity};
+use crate::engine::{Engine, identity, names};
 use crate::model::caller::{Caller, Guid, SYSTEM_TENANT, SYSTEM_USER, role};
 use crate::model::edm::Value;
 use crate::model::fault::{self, Fault, Outcome};
@@ -69,7 +69,7 @@ pub fn sign_up(engine: &Engine, session: &mut Session<'_>, _: &Caller, _: &Bound
         outbox::post(engine, session, &account.mail, Letter::HasAccount { name: &account.name })?;
         return Ok(Given::Nothing);
     }
-    if let Some(user) = identity::find_user(engine, session, name)? {
+    if let Some(user) = names::of(engine, session, name, &[tenant], 1)?.into_iter().next() {
         // Somebody who signs up again while waiting gets the mail again; the password is the one of the first time, as whoever
         // asks now may be somebody else.
         let waiting = people::by_id(engine, session, user.id)?.filter(|account| is_waiting(account, state::SIGNED_UP, mail));
@@ -293,7 +293,8 @@ pub fn accept_invitation(engine: &Engine, session: &mut Session<'_>, _: &Caller,
     let mut values = vec![("Active", Value::Boolean(true)), ("MailState", text(state::CONFIRMED))];
     if let Some(name) = word(arguments, 1).filter(|name| *name != account.name) {
         check_name(name)?;
-        if identity::find_user(engine, session, name)?.is_some_and(|user| user.id != account.id) {
+        let namesakes = names::of(engine, session, name, &[account.tenant], 2)?;
+        if namesakes.iter().any(|user| user.id != account.id) {
             return Err(Fault::new(&fault::CONFLICT, "There is an entity with this Name already.").of("Name"));
         }
         values.extend([("Name", text(name)), ("ExternalId", text(name))]);

@@ -3,10 +3,10 @@
 use super::{Bound, Given};
 use crate::engine::Engine;
 use crate::engine::row::Entity;
+use crate::engine::tenants::ancestors;
 use crate::model::caller::{Caller, Guid};
 use crate::model::edm::{Edm, Value};
-use crate::model::fault::{self, Fault, Outcome};
-use crate::model::limits::TENANT_DEPTH;
+use crate::model::fault::{Fault, Outcome};
 use crate::model::schema::{ComplexType, Type};
 use crate::odata::canonical;
 use crate::store::{Restriction, Session};
@@ -108,31 +108,6 @@ relations! {
     is_sibling = |of| of.addressed != of.session && !of.above_session.is_empty() && of.above_session.first() == of.above_addressed.first(),
         "Below the same parent.";
     is_related = |_| false, "No relation counts as this one: the founding system answers false for all of them, and clients test that.";
-}
-
-/// The tenants above one, nearest first; the root is its own parent, and has none.
-fn ancestors(engine: &Engine, session: &mut Session<'_>, tenant: Guid) -> Outcome<Vec<Guid>> {
-    let ty = engine.core_type("Tenants")?;
-    let mut found: Vec<Guid> = Vec::new();
-    let mut at = tenant;
-    loop {
-        let key = Restriction::Key(vec![Value::Bytes(at.to_vec())]);
-        let rows = engine.columns(session, ty, &["ParentId"], None, vec![key])?;
-        let parent = match rows.first().map(Vec::as_slice) {
-            Some([Value::Bytes(parent)]) => Guid::try_from(parent.as_slice()).ok(),
-            _ => None,
-        };
-        match parent {
-            // A tree that bites its own tail ends there.
-            Some(parent) if parent != tenant && !found.contains(&parent) => found.push(parent),
-            _ => return Ok(found),
-        }
-        if found.len() > TENANT_DEPTH {
-            let message = format!("The tenants above this one are more than {TENANT_DEPTH}.");
-            return Err(Fault::new(&fault::TOO_LARGE, message));
-        }
-        at = found[found.len() - 1];
-    }
 }
 
 /// The tenant that the operation is bound to.
