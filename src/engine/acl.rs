@@ -276,7 +276,9 @@ impl Engine {
     /// The sets in which entities of a type are, those of types that it derives from among them.
     pub(super) fn sets_with(&self, ty: TypeId) -> Vec<SetId> {
         let sets = self.schema.sets.iter().enumerate();
-        sets.filter(|(_, set)| self.schema.is_a(ty, set.entity_type)).map(|(id, _)| id).collect()
+        sets.filter(|(_, set)| self.schema.is_a(ty, set.entity_type))
+            .map(|(id, _)| id)
+            .collect()
     }
 
     /// Whether somebody holds a permission where a node is concerned: his roles allow it, and the lists do.

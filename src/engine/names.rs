@@ -21,7 +21,9 @@ const SEPARATOR: char = '\\';
 /// which tenants there are.
 pub fn candidates(engine: &Engine, session: &mut Session<'_>, name: &str) -> Outcome<Vec<Option<User>>> {
     let qualified = match name.split_once(SEPARATOR) {
-        Some((tenant, rest)) if !tenant.contains('\0') => Some((tenants::named(engine, session, tenant)?, rest)).filter(|(tenants, _)| !tenants.is_empty()),
+        Some((tenant, rest)) if !tenant.contains('\0') => {
+            Some((tenants::named(engine, session, tenant)?, rest)).filter(|(tenants, _)| !tenants.is_empty())
+        }
         _ => None,
     };
     let users = match qualified {

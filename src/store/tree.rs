@@ -33,7 +33,8 @@ impl<'a> Tree<'a> {
     /// short; of many it costs less to go down once and to look every row up in what was found: for 10,000 rows a fiftieth.
     pub fn push_below(&self, sql: &mut Sql, sources: &Sources<'_>, source: usize, tops: &[i64], stops: &[i64]) {
         if sources.few {
-            sql.push("EXISTS (WITH RECURSIVE up(id, above) AS (SELECT ").column(source, self.key);
+            sql.push("EXISTS (WITH RECURSIVE up(id, above) AS (SELECT ")
+                .column(source, self.key);
             sql.push(", ").column(source, self.above).push(" UNION ");
             self.push_step(sql, "up.above");
             sql.push(" WHERE up.id NOT IN (");
@@ -45,23 +46,42 @@ impl<'a> Tree<'a> {
         }
         sql.column(source, self.key).push(" IN (WITH RECURSIVE down(id) AS (");
         push_numbers(sql, tops);
-        sql.push(" UNION SELECT p.").name(self.key).push(" FROM down JOIN ").name(self.table);
-        sql.push(" AS p ON p.").name(self.above).push(" = down.id WHERE p.").name(self.key).push(" NOT IN (");
+        sql.push(" UNION SELECT p.")
+            .name(self.key)
+            .push(" FROM down JOIN ")
+            .name(self.table);
+        sql.push(" AS p ON p.")
+            .name(self.above)
+            .push(" = down.id WHERE p.")
+            .name(self.key)
+            .push(" NOT IN (");
         push_numbers(sql, stops);
         sql.push(")) SELECT id FROM down)");
     }
 
     /// Appends `SELECT` of the rows above those of `up`.
     fn push_step(&self, sql: &mut Sql, above: &str) {
-        sql.push("SELECT p.").name(self.key).push(", p.").name(self.above).push(" FROM up JOIN ").name(self.table);
+        sql.push("SELECT p.")
+            .name(self.key)
+            .push(", p.")
+            .name(self.above)
+            .push(" FROM up JOIN ")
+            .name(self.table);
         sql.push(" AS p ON p.").name(self.key).push(" = ").push(above);
     }
 
     /// Some rows and all above them, at most so many: the key of each, and of the row above.
     pub fn lines(&self, session: &mut Session<'_>, of: &[i64], most: usize) -> Outcome<Vec<(i64, i64)>> {
         let mut sql = Sql::new(session.dialect());
-        sql.push("WITH RECURSIVE up(id, above) AS (SELECT p.").name(self.key).push(", p.").name(self.above);
-        sql.push(" FROM ").name(self.table).push(" AS p WHERE p.").name(self.key).push(" IN (");
+        sql.push("WITH RECURSIVE up(id, above) AS (SELECT p.")
+            .name(self.key)
+            .push(", p.")
+            .name(self.above);
+        sql.push(" FROM ")
+            .name(self.table)
+            .push(" AS p WHERE p.")
+            .name(self.key)
+            .push(" IN (");
         push_numbers(&mut sql, of);
         sql.push(") UNION ");
         self.push_step(&mut sql, "up.above");
@@ -82,10 +102,14 @@ fn push_numbers(sql: &mut Sql, numbers: &[i64]) {
     let list = list.join(",");
     match sql.dialect {
         Dialect::Sqlite => {
-            sql.push("SELECT value FROM json_each(").value(Edm::String, Value::Text(format!("[{list}]"))).push(")");
+            sql.push("SELECT value FROM json_each(")
+                .value(Edm::String, Value::Text(format!("[{list}]")))
+                .push(")");
         }
         Dialect::Postgres => {
-            sql.push("SELECT unnest(").value(Edm::String, Value::Text(format!("{{{list}}}"))).push("::bigint[])");
+            sql.push("SELECT unnest(")
+                .value(Edm::String, Value::Text(format!("{{{list}}}")))
+                .push("::bigint[])");
         }
     }
 }

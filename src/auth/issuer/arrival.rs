@@ -78,14 +78,14 @@ mod tests {
     fn an_older_token_decides_nothing() {
         let newest = Newest::default();
         for (id, made, expected) in [
-            ("a", 5, true),
-            ("a", 5, true),
-            ("a", 4, false),
-            ("b", 4, true),
-            ("a", 6, true),
-            ("a", 5, false),
+            ("a", 5, Age::Newer),
+            ("a", 5, Age::Same),
+            ("a", 4, Age::Older),
+            ("b", 4, Age::Newer),
+            ("a", 6, Age::Newer),
+            ("a", 5, Age::Older),
         ] {
-            assert_eq!(newest.is(id, made), expected, "{id} {made}");
+            assert_eq!(newest.meet(id, made), expected, "{id} {made}");
         }
         for i in 0..ISSUER_PEOPLE + 1 {
             newest.meet(&i.to_string(), 1);

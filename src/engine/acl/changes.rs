@@ -71,14 +71,20 @@ impl Engine {
         if let Some(node) = before.map(node_of) {
             self.claim_node(session, caller, node)?;
         }
-        let Some(after) = after.filter(|after| node_of(after) != 0) else { return Ok(()) };
+        let Some(after) = after.filter(|after| node_of(after) != 0) else {
+            return Ok(());
+        };
         let node = node_of(after);
         let Some(entity) = self.claim_node(session, caller, node)? else {
             return Err(Fault::new(&fault::BAD_REFERENCE, "EntityId names no node.").of("EntityId"));
         };
         let kind = self.integer(after, "EntityKindId");
         if kind != 0 && kind != self.integer(&entity, "EntityKindId") {
-            return Err(Fault::new(&fault::BAD_VALUE, "EntityKindId is not the kind of the node; 0 is right for every node.").of("EntityKindId"));
+            return Err(Fault::new(
+                &fault::BAD_VALUE,
+                "EntityKindId is not the kind of the node; 0 is right for every node.",
+            )
+            .of("EntityKindId"));
         }
         let those = Restriction::Columns(vec!["EntityId".to_owned()], vec![Value::Integer(node)]);
         let lists = self.columns(session, self.core_type("Acls")?, &["Id"], None, vec![those])?;
@@ -117,7 +123,7 @@ impl Engine {
             return Err(Fault::new(&fault::BAD_REFERENCE, "AclId names no access control list.").of("AclId"));
         }
         let same = |name: &&str| before.is_some_and(|before| self.integer(before, name) == self.integer(after, name));
-        match MEANING.iter().all(|name| same(name)) {
+        match MEANING.iter().all(same) {
             true => Ok(()),
             false => self.check_meaning(session, caller, after),
         }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::{Ace, Access, Lists, Said, Trustee};
+use super::{Access, Ace, Lists, Said, Trustee};
 use crate::engine::Engine;
 use crate::model::caller::Guid;
 use crate::model::edm::{Edm, Value};
@@ -57,7 +57,9 @@ impl Engine {
             let sets = self.sets_with(ty);
             let mut access = Verb::ALL.map(|verb| {
                 let allows = |rights: &Rights| sets.iter().any(|&set| rights.reach(set, verb) == Reach::All);
-                accesses(lists, who, |ace| ace.permission == 0 || alone.get(&ace.permission).is_some_and(allows))
+                accesses(lists, who, |ace| {
+                    ace.permission == 0 || alone.get(&ace.permission).is_some_and(allows)
+                })
             });
             // What may not be read may not be changed.
             let read = access[Verb::Read as usize].clone();
@@ -72,7 +74,9 @@ impl Engine {
         for verb in Verb::ALL {
             let mut all = None;
             for (access, types) in &of_types {
-                let Some(rule) = self.node_rule(lists, &access[verb as usize], who)? else { continue };
+                let Some(rule) = self.node_rule(lists, &access[verb as usize], who)? else {
+                    continue;
+                };
                 let rule = match of_types.len() {
                     1 => rule,
                     _ => is_of(types).negated().or(rule),

@@ -52,11 +52,20 @@ fn a_chain_is_folded() {
         (&[(1, false, &[(ALLOW, OF_USER, ME, 0), (DENY, OF_ROLE, 20, 2)])], &[all]),
         // An inherited denial is stronger than an own permission; who inherits nothing is not denied.
         (
-            &[(1, false, &[(DENY, OF_USER, ME, 0)]), (3, false, &[(ALLOW, OF_USER, ME, 0)]), (4, true, &[(ALLOW, OF_USER, ME, 0)])],
+            &[
+                (1, false, &[(DENY, OF_USER, ME, 0)]),
+                (3, false, &[(ALLOW, OF_USER, ME, 0)]),
+                (4, true, &[(ALLOW, OF_USER, ME, 0)]),
+            ],
             &[nothing, nothing, all],
         ),
         (
-            &[(1, false, &[(ALLOW, OF_USER, ME, 0)]), (2, false, &[]), (3, true, &[]), (4, false, &[(ALLOW, OF_USER, 9, 0)])],
+            &[
+                (1, false, &[(ALLOW, OF_USER, ME, 0)]),
+                (2, false, &[]),
+                (3, true, &[]),
+                (4, false, &[(ALLOW, OF_USER, 9, 0)]),
+            ],
             &[all, all, all, all],
         ),
         // Roots that are above themselves, and circles, end.
@@ -72,7 +81,9 @@ fn a_chain_is_folded() {
         assert_eq!(found, *expected, "{of:?}");
         let chains = lists.of.keys().map(|node| {
             let said = lists.chain(*node).into_iter();
-            let said = said.fold(Said::default(), |said, list| said.with(Said::of(list, &who, |ace| ace.permission < 2)));
+            let said = said.fold(Said::default(), |said, list| {
+                said.with(Said::of(list, &who, |ace| ace.permission < 2))
+            });
             [said.access().own, said.access().others]
         });
         assert_eq!(chains.collect::<Vec<_>>(), *expected, "{of:?}");

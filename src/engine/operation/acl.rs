@@ -74,7 +74,12 @@ pub fn create_ace(engine: &Engine, session: &mut Session<'_>, caller: &Caller, _
         None => (action.trim(), None),
     };
     let kind = ACTIONS.iter().position(|known| known.eq_ignore_ascii_case(action));
-    let kind = kind.ok_or_else(|| bad("Action", "is DENY, ALLOW, AUDIT or ALARM, with the name of a permission behind it or without."))?;
+    let kind = kind.ok_or_else(|| {
+        bad(
+            "Action",
+            "is DENY, ALLOW, AUDIT or ALARM, with the name of a permission behind it or without.",
+        )
+    })?;
     let permission = match permission {
         Some(name) => named(engine, session, caller, "Permissions", name)?.ok_or_else(|| bad("Action", "names no permission."))?,
         None => 0,
@@ -133,7 +138,13 @@ fn named(engine: &Engine, session: &mut Session<'_>, caller: &Caller, set: &str,
 }
 
 /// The list inherits nothing from now on; what it has inherited so far it has itself, if that is wanted.
-pub fn break_inheritance(engine: &Engine, session: &mut Session<'_>, caller: &Caller, bound: &Bound, arguments: &[Value]) -> Outcome<Given> {
+pub fn break_inheritance(
+    engine: &Engine,
+    session: &mut Session<'_>,
+    caller: &Caller,
+    bound: &Bound,
+    arguments: &[Value],
+) -> Outcome<Given> {
     let acl = entity(bound)?;
     let (id, node) = (engine.integer(acl, "Id"), engine.integer(acl, "EntityId"));
     let flag = engine.schema.types[acl.ty].property("NoInheritanceFromParent");
@@ -294,7 +305,13 @@ pub fn assignable_permissions(engine: &Engine, session: &mut Session<'_>, caller
 }
 
 /// Whether a user holds a permission, by whatever name.
-pub fn user_has_permission(engine: &Engine, session: &mut Session<'_>, caller: &Caller, bound: &Bound, arguments: &[Value]) -> Outcome<Given> {
+pub fn user_has_permission(
+    engine: &Engine,
+    session: &mut Session<'_>,
+    caller: &Caller,
+    bound: &Bound,
+    arguments: &[Value],
+) -> Outcome<Given> {
     let Some(Value::Text(name)) = arguments.first() else {
         return Err(bad("PermissionName", "is needed."));
     };
@@ -372,7 +389,8 @@ fn body_of<'n>(engine: &Engine, ty: usize, values: impl IntoIterator<Item = (&'n
     let mut body = Body::new(ty, Vec::new());
     for (name, value) in values {
         let property = engine.schema.types[ty].property(name);
-        body.values.push((property.ok_or_else(|| Fault::internal(format!("no property {name}")))?, value));
+        body.values
+            .push((property.ok_or_else(|| Fault::internal(format!("no property {name}")))?, value));
     }
     Ok(body)
 }

@@ -72,6 +72,7 @@ impl Sketch<'_> {
                 format!("({name} {} item{item}{})", self.json(json, path), self.boxed(predicate))
             }
             Expr::Item { item, .. } => format!("item{item}"),
+            Expr::Below { .. } | Expr::Seen { .. } => "(not of a filter)".to_owned(),
         }
     }
 }
