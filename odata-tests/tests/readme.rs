@@ -172,6 +172,23 @@ fn the_settings_of_issuers_are_the_servers() {
 }
 
 #[test]
+fn every_promise_has_a_test() {
+    let root = here().join("..");
+    let page = std::fs::read_to_string(root.join("SECURITY.md")).expect("the page is there");
+    let rows = page.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| promise"));
+    let mut promises = 0;
+    for row in rows {
+        let held = row.trim_end_matches('|').rsplit('|').next().unwrap_or_default().trim();
+        assert!(!held.is_empty(), "{row}");
+        for path in held.split(' ') {
+            assert!(path.starts_with("odata-tests/") && root.join(path).exists(), "{path} is not there: {row}");
+        }
+        promises += 1;
+    }
+    assert!(promises > 20, "{promises} promises");
+}
+
+#[test]
 fn patterns_fit() {
     for (pattern, line, expected) in [
         ("a", "a", true),
