@@ -23,13 +23,16 @@ struct Site {
 type Setting<'a> = (&'a str, &'a str);
 
 impl Site {
-    /// With settings of `[ldap]`, by their keys.
+    /// With settings of `[ldap]` by their keys, and of others with the section's name before them.
     fn start(system: System, settings: &[Setting<'_>]) -> Site {
         let plugins = TempDir::new().expect("a temporary folder can be made");
         let database = Database::fresh(system);
         let named: Vec<(String, &str)> = settings
             .iter()
-            .map(|(key, value)| (format!("ODONATA_LDAP_{}", key.to_uppercase()), *value))
+            .map(|(key, value)| match key.split_once('.') {
+                Some((section, key)) => (format!("ODONATA_{section}_{key}").to_uppercase(), *value),
+                None => (format!("ODONATA_LDAP_{key}").to_uppercase(), *value),
+            })
             .collect();
         let named: Vec<(&str, &str)> = named.iter().map(|(name, value)| (name.as_str(), *value)).collect();
         let server = Server::start_with(&database, plugins.path(), &named);
@@ -214,11 +217,49 @@ fn who_is_a_user_is_decided_here() {
         );
         change("{\"Active\": true}");
         assert_eq!(site.sign_in("alice", &alice).status, 200);
+        // What other tenants write about their users counts for nothing, neither for somebody known nor for somebody unknown.
+        let other = "33333333-3333-3333-3333-333333333333";
+        let tenant = format!("{{\"Id\": \"{other}\", \"Name\": \"Other\"}}");
+        assert_eq!(admin.post("/api/Core/Tenants", &tenant).map(|reply| reply.status).ok(), Some(201));
+        for name in ["alice", "bob"] {
+            let user = format!("{{\"Name\": \"Not {name}\", \"ExternalType\": \"LDAP\", \"ExternalId\": \"{name}@example.org\"}}");
+            let headers = [("Content-Type", "application/json"), ("TenantId", other)];
+            let made = admin
+                .send("POST", "/api/Core/Users", &headers, Some(user.as_bytes()))
+                .expect("the server answers");
+            assert_eq!(made.status, 201, "{}", made.text());
+        }
+        assert_eq!(site.sign_in("ALICE", &alice).json()["Name"], "Alice A.");
+        assert_eq!(site.sign_in("bob", &password("bob")).status, 401);
         // A password that somebody sets here does not count: the directory knows this user.
         change("{\"Password\": \"a-password-of-this-server\"}");
         assert_eq!(site.sign_in("Alice A.", "a-password-of-this-server").status, 401);
         assert_eq!(site.sign_in("alice", &alice).status, 200);
     }
+}
+
+/// However the domain is written, the attempts are those of one person.
+#[test]
+fn attempts_are_counted_by_person() {
+    let Some(slapd) = Slapd::start() else { return };
+    let url = plain(&slapd);
+    let settings = [&by_search(&url)[..], &[("rate.failures_of_name", "1")]].concat();
+    let site = Site::start(System::Sqlite, &settings);
+    let start = Instant::now();
+    // Until the wait is long enough for what follows.
+    loop {
+        let reply = site.sign_in("EXAMPLE\\alice", "wrong");
+        let wait = reply.header("Retry-After").and_then(|seconds| seconds.parse::<u64>().ok());
+        match (reply.status, wait) {
+            (401, _) => {}
+            (429, Some(3..)) => break,
+            (429, Some(_)) => std::thread::sleep(Duration::from_millis(200)),
+            _ => panic!("{}", reply.text()),
+        }
+        assert!(start.elapsed() < Duration::from_secs(60), "nobody has to wait");
+    }
+    assert_eq!(site.sign_in("alice", &password("alice")).status, 429);
+    assert_eq!(site.sign_in("bob", &password("bob")).status, 200);
 }
 
 /// The tenant is what the entry says.

@@ -6,18 +6,26 @@ use super::cache::Print;
 use super::{Auth, Proof, refused};
 use crate::engine::external::{External, Standing, look, settle};
 use crate::engine::identity::{self, User};
-use crate::model::caller::Guid;
+use crate::model::caller::{Guid, SYSTEM_TENANT};
 use crate::model::clock::{SECOND, Ticks};
 use crate::model::fault::{self, Outcome};
 use crate::model::limits::CREDENTIAL_CACHE_SECONDS;
 use crate::store::Weight;
 
-/// The proof of the user that `external` is. It is remembered under `print`, where there is one.
+/// The proof of the user that `external` is. It is remembered under `print`, where there is one. `within` is the tenant whose users
+/// count, beside those of the root tenant: what administrators of others write about their users does not.
 ///
 /// # Errors
 /// 401 for somebody unknown who is not to be made a user, and for a deactivated user; 403 for a user who cannot be made.
-pub async fn prove(auth: &Auth, print: Option<Print>, external: External, provision: bool) -> Outcome<Arc<Proof>> {
-    let user = user_of(auth, external, None, provision).await?;
+pub async fn prove(auth: &Auth, print: Option<Print>, external: External, within: Option<Guid>, provision: bool) -> Outcome<Arc<Proof>> {
+    let above = match within {
+        Some(_) => user_of(auth, external.clone(), Some(SYSTEM_TENANT), false).await?,
+        None => None,
+    };
+    let user = match above {
+        Some(user) => Some(user),
+        None => user_of(auth, external, within, provision).await?,
+    };
     let proof = of_user(auth, user.ok_or_else(refused)?.id, Ticks::MAX).await?;
     if let Some(print) = print {
         auth.cache.put(print, proof.clone(), auth.engine.clock.now());

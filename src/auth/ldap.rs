@@ -16,6 +16,7 @@ use talk::Entry;
 pub use talk::{Authorities, Directory};
 
 use super::cache::Print;
+use super::guard::Attempt;
 use super::{Auth, Proof, external, guid, refused};
 use crate::engine::external::External;
 use crate::engine::identity::User;
@@ -65,7 +66,7 @@ pub struct Config {
     pub mail_attribute: String,
     /// Attribute with the tenant's Guid.
     pub tenant_attribute: String,
-    /// The tenant where the attribute says none.
+    /// The tenant where the attribute says none; without both, people may be users of any.
     pub tenant: Option<Guid>,
     /// People unknown here become users.
     pub provision: bool,
@@ -77,7 +78,14 @@ pub struct Config {
 ///
 /// # Errors
 /// 401, the same for every reason; 503 when the directory does not answer.
-pub async fn prove(auth: &Auth, print: Option<Print>, name: &str, password: &str, user: Option<&User>) -> Outcome<Option<Arc<Proof>>> {
+pub async fn prove(
+    auth: &Auth,
+    print: Option<Print>,
+    name: &str,
+    password: &str,
+    user: Option<&User>,
+    attempt: &Attempt,
+) -> Outcome<Option<Arc<Proof>>> {
     let Some(directory) = &auth.directory else {
         return Ok(None);
     };
@@ -86,15 +94,28 @@ pub async fn prove(auth: &Auth, print: Option<Print>, name: &str, password: &str
         Whose::Anybody(name) if !user.is_some_and(has_local_password) => name,
         _ => return Ok(None),
     };
-    // As long as for a user of this server.
-    let _ = auth.hasher.verify(password.to_owned(), None, || None::<()>).await?;
+    // As long as for a user of this server. Those that wait here together have not failed yet when they are let in.
+    let too_many = || auth.guard.check(attempt, auth.engine.clock.now()).err();
+    if let Err(fault) = auth.hasher.verify(password.to_owned(), None, too_many).await? {
+        return Err(fault);
+    }
     // Some directories read a password up to its first NUL.
     if name.is_empty() || name.len() > DIRECTORY_NAME_BYTES || password.is_empty() || password.contains('\0') {
         return Err(refused());
     }
     let known = directory.within_patience(know(directory, name, password)).await?;
     let external = known.ok_or_else(refused)?;
-    external::prove(auth, print, external, directory.config.provision).await.map(Some)
+    let config = &directory.config;
+    let within = (config.tenant.is_some() || !config.tenant_attribute.is_empty()).then_some(external.tenant);
+    external::prove(auth, print, external, within, config.provision).await.map(Some)
+}
+
+/// A name as its attempts are counted: people of the directory are the same with each of its domains.
+pub fn counted<'a>(auth: &Auth, name: &'a str) -> &'a str {
+    match auth.directory.as_ref().map(|directory| whose(&directory.config.domains, name)) {
+        Some(Whose::Directory(bare)) => bare,
+        _ => name,
+    }
 }
 
 /// Takes as long as if the directory had been asked, so that a wrong password of a user of this server looks like that of somebody unknown.

@@ -23,7 +23,7 @@ pub struct Config {
     pub realms: Vec<String>,
     /// Users that are made are called `alice` for `alice@REALM`.
     pub strip_realm: bool,
-    /// The tenant of users that are made.
+    /// The tenant whose users they are; without it they may be users of any.
     pub tenant: Option<Guid>,
     /// Unknown people become users.
     pub provision: bool,

@@ -16,11 +16,14 @@ use crate::model::fault::{self, Outcome};
 use crate::model::limits::{CREDENTIAL_CACHE_SECONDS, PASSWORD_BYTES};
 use crate::store::Weight;
 
-/// A password that is right.
+/// What became of a password; what the directory refuses is a fault at once.
 enum Tested {
+    /// It is right.
     Now(Arc<Proof>),
-    /// By another request with the same credentials.
+    /// Another request with the same credentials has shown that it is right.
     Before(Arc<Proof>),
+    /// It is not, and the directory was not asked.
+    Wrong,
 }
 
 /// Proves that a password is a user's: of those whom the name may mean ([`names::candidates`]), the first whose password it is. The
@@ -32,7 +35,7 @@ pub async fn by_password(auth: &Auth, print: Option<Print>, name: String, passwo
     if password.len() > PASSWORD_BYTES {
         return Err(refused());
     }
-    let attempt = auth.guard.admit(Some(&name), from, auth.engine.clock.now())?;
+    let attempt = auth.guard.admit(Some(ldap::counted(auth, &name)), from, auth.engine.clock.now())?;
     let mut named = None;
     let tested = test(auth, print, &name, password, &attempt, &mut named).await;
     let note = |user: Option<(i64, Guid)>, succeeded: bool| {
@@ -49,14 +52,19 @@ pub async fn by_password(auth: &Auth, print: Option<Print>, name: String, passwo
             auth.guard.succeeded(&attempt);
             note(Some((proof.caller.user, proof.caller.tenant)), true);
         }
-        Err(fault) if fault.kind == &fault::UNAUTHENTICATED => {
+        Err(fault) if fault.kind != &fault::UNAUTHENTICATED => auth.guard.untried(&attempt),
+        Ok(Tested::Before(_)) => auth.guard.untried(&attempt),
+        Ok(Tested::Wrong) | Err(_) => {
             auth.guard.failed(&attempt, auth.engine.clock.now());
             note(named, false);
         }
-        Ok(Tested::Before(_)) | Err(_) => auth.guard.untried(&attempt),
     }
     match tested? {
         Tested::Now(proof) | Tested::Before(proof) => Ok(proof),
+        Tested::Wrong => {
+            ldap::feign(auth).await;
+            Err(refused())
+        }
     }
 }
 
@@ -81,7 +89,7 @@ async fn test(
         .await?;
     *named = candidates.iter().flatten().next().map(|user| (user.id, user.tenant));
     let local = candidates.iter().flatten().find(|user| ldap::has_local_password(user));
-    if let Some(proof) = ldap::prove(auth, print, name, &password, local).await? {
+    if let Some(proof) = ldap::prove(auth, print, name, &password, local, attempt).await? {
         return Ok(Tested::Now(proof));
     }
     let elsewhere = candidates.iter().flatten().any(|user| !ldap::has_local_password(user));
@@ -94,7 +102,8 @@ async fn test(
         proof.map(Ok).or_else(|| refused().map(Err))
     };
     for user in candidates {
-        let user = user.filter(|user| user.active);
+        let decides = |user: &User| auth.directory.is_none() || ldap::has_local_password(user);
+        let user = user.filter(|user| user.active && decides(user));
         let stored = user.as_ref().and_then(|user| user.password_hash.clone());
         match (auth.hasher.verify(password.clone(), stored, cached).await?, user) {
             (Err(known), _) => return known,
@@ -103,11 +112,10 @@ async fn test(
         }
     }
     // An older user whom the directory knows is not locked out by a newer one of that name here.
-    if elsewhere && let Some(proof) = ldap::prove(auth, print, name, &password, None).await? {
+    if elsewhere && let Some(proof) = ldap::prove(auth, print, name, &password, None, attempt).await? {
         return Ok(Tested::Now(proof));
     }
-    ldap::feign(auth).await;
-    Err(refused())
+    Ok(Tested::Wrong)
 }
 
 /// Remembers that somebody is a user.

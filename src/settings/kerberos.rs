@@ -59,7 +59,7 @@ pub const KERBEROS: &[Setting] = &[
         from: From::FileOrEnvironment,
         value: "GUID",
         default: "",
-        help: "Tenant of users that are made",
+        help: "Tenant whose users, beside the root tenant's, the people of the realms are; without it of any",
         set: |settings, text| {
             settings.auth.kerberos.tenant = Some(guid(text).ok_or("is a Guid")?);
             Ok(())

@@ -193,7 +193,7 @@ pub const LDAP: &[Setting] = &[
         from: From::FileOrEnvironment,
         value: "GUID",
         default: "",
-        help: "Tenant of users that are made, where the attribute says none",
+        help: "Tenant whose users, beside the root tenant's, the directory's people are, where the attribute says none; without both of any",
         set: |settings, text| {
             settings.auth.ldap.tenant = Some(guid(text).ok_or("is a Guid")?);
             Ok(())

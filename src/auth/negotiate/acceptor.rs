@@ -122,7 +122,8 @@ pub async fn prove(auth: &Auth, acceptor: &Arc<Acceptor>, token: &[u8]) -> Outco
         tracing::info!(principal = accepted.principal, "a ticket of another realm is refused");
         return Err(refused());
     };
-    let proof = external::prove(auth, None, external, acceptor.config.provision).await?;
+    let config = &acceptor.config;
+    let proof = external::prove(auth, None, external, config.tenant, config.provision).await?;
     let news = News {
         negotiate: accepted.reply,
         ..News::default()
