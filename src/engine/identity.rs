@@ -8,7 +8,7 @@ use super::row::Entity;
 pub(super) use super::tenants::parent_of;
 pub use super::tenants::{add_tenant, tenant_exists};
 use super::{Engine, names};
-use crate::model::caller::{Caller, Guid, SYSTEM_TENANT, Scope, role};
+use crate::model::caller::{Caller, Guid, SYSTEM_TENANT, SYSTEM_USER, Scope, role};
 use crate::model::clock::{SECOND, Ticks};
 use crate::model::edm::{Cell, Value};
 use crate::model::expr::{Expr, Source};
@@ -319,6 +319,8 @@ fn insert_user(
         engine.link_role(session, id, user)?;
     }
     raise_security_version(session)?;
+    let told = [("Name", name), ("Roles", &roles.join(", "))];
+    engine.audit_account(session, "Added", (user, tenant), SYSTEM_USER, &told)?;
     Ok(user)
 }
 

@@ -31,7 +31,7 @@ pub async fn answer(app: &App, request: &HttpRequest, payload: Payload, path: &s
         (&Method::GET, "login") if login::wants_page(request.headers()) => return Ok(login::page_elsewhere("../../../login")),
         (&Method::GET | &Method::HEAD | &Method::POST, "login") => sign_in(app, request, payload).await,
         (&Method::GET | &Method::HEAD | &Method::POST, "logout") => sign_out(app, request).await,
-        (&Method::PUT, "login" | "reset") => reset(),
+        (&Method::PUT, "login" | "reset") => reset(app, request, payload).await,
         (_, "logout") => Err(Fault::method("GET, HEAD, POST")),
         (_, "reset") => Err(Fault::method("PUT")),
         _ => Err(Fault::method("GET, HEAD, POST, PUT")),
@@ -44,9 +44,15 @@ pub async fn answer(app: &App, request: &HttpRequest, payload: Payload, path: &s
     })
 }
 
-/// A lost password, by mail.
-fn reset() -> Outcome<Json> {
-    Err(Fault::new(&fault::NOT_IMPLEMENTED, "Passwords are not reset here."))
+/// A lost password: `email` has a token mailed, and is answered the same whether anybody has the address; `token` and `password` set it.
+async fn reset(app: &App, request: &HttpRequest, payload: Payload) -> Outcome<Json> {
+    let arguments = Arguments::of(app, request, payload).await?;
+    let from = presented(app, request).from;
+    match (arguments.email, arguments.token, arguments.password) {
+        (Some(mail), None, None) => app.auth.request_reset(mail, from).await.map(|()| Json::Null),
+        (None, Some(token), Some(password)) => app.auth.reset_password(token, password, from).await.map(|()| "OK".into()),
+        _ => Err(Fault::new(&fault::BAD_REQUEST, "This takes `email`, or `token` and `password`.")),
+    }
 }
 
 async fn sign_in(app: &App, request: &HttpRequest, payload: Payload) -> Outcome<Json> {
@@ -88,6 +94,7 @@ struct Arguments {
     token: Option<String>,
     username: Option<String>,
     password: Option<String>,
+    email: Option<String>,
 }
 
 impl Arguments {
@@ -96,7 +103,8 @@ impl Arguments {
         if app.config.auth.tokens.in_query {
             arguments.take(|name| field(request.query_string(), name));
         }
-        if request.method() == Method::POST {
+        arguments.email = field(request.query_string(), "email");
+        if [Method::POST, Method::PUT].contains(request.method()) {
             let bytes = body::read(request.headers(), payload, LOGIN_BYTES).await?;
             let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
             arguments.take_body(content_type.unwrap_or_default(), &bytes);
@@ -124,6 +132,7 @@ impl Arguments {
             ("token", &mut self.token),
             ("username", &mut self.username),
             ("password", &mut self.password),
+            ("email", &mut self.email),
         ] {
             *place = find(name).or(place.take());
         }
@@ -157,6 +166,9 @@ fn of_fault(app: &App, fault: &Fault) -> Answer {
     answer.allow = fault.allow;
     if fault.kind.status == 401 {
         answer.further = vec![("www-authenticate", "Bearer realm=\"Odonata\"".into())];
+    }
+    if let Some(seconds) = fault.retry_after {
+        answer.further.push(("retry-after", seconds.to_string().into()));
     }
     answer
 }
@@ -193,11 +205,13 @@ mod tests {
             token: Some("t".into()),
             username: Some("u".into()),
             password: Some("p".into()),
+            ..Arguments::default()
         };
         let pair = Arguments {
             token: None,
             username: Some("u".into()),
             password: Some("p".into()),
+            ..Arguments::default()
         };
         let cookie = Presented {
             cookie: Some(b"c"),
