@@ -69,6 +69,13 @@ pub(super) const TABLE: &[(Files, Faults)] = &[
        ("2.toml:14", "A `link` is for navigations that lead to \"*\""), ("2.toml:17", "the multiplicity there is \"*\"")]),
     (&[GOOD, "entity = \"H\"\nbase = \"G\"\n[navigation.A]\nto = \"H\"\nkey = [\"Id\"]\npartner = \"B\"\n[navigation.B]\nto = \"H\"\nkey = [\"Id\"]\npartner = \"A\"\n[navigation.C]\nto = \"G\"\nrelationship = \"N.R\"\n[navigation.D]\nto = \"G\"\nrelationship = \"N.R\"\nset = \"Hs\"\nrole = \"x\"\ntarget_role = \"x\""],
      &[("2.toml:3", "only one may"), ("2.toml:7", "only one may"), ("2.toml:16", "There is another association or type `N.R`"), ("2.toml:17", "The endpoint has no set `Hs`"), ("2.toml:19", "Both ends have the role `x`")]),
+    // keys of tenants
+    (&["entity = \"A\"\nset = \"As\"\nkey = [\"Id\"]\ntenant = \"T\"\n[properties]\nId = { type = \"Int32\", generated = \"by default\" }\nT = { type = \"Guid\" }",
+       "entity = \"B\"\nset = \"Bs\"\nkey = [\"Id\"]\ntenant = \"T\"\nshared = true\n[properties]\nId = { type = \"String\" }\nT = { type = \"Guid\" }"],
+     &[("1.toml:1", "would tell one tenant which numbers others have"), ("2.toml:1", "keys that clients choose would be several rows'")]),
+    (&["entity = \"A\"\nset = \"As\"\nkey = [\"Id\"]\ntenant = \"T\"\n[properties]\nId = { type = \"Int32\" }\nT = { type = \"Guid\" }",
+       "entity = \"B\"\nset = \"Bs\"\nkey = [\"Id\"]\n[properties]\nId = { type = \"Int32\" }\n[navigation.A]\nto = \"A\""],
+     &[("2.toml:6", "`B` belongs to no tenant, but leads to `A`, of which each tenant has its own")]),
     // operations, association sets, sharing
     (&[GOOD, "[[operation]]\nname = \"A\"\nbindable = true\nhttp_method = \"FETCH\"\nreturns = \"Nope\"\nset = \"Nopes\"\nparameters = [\n{ name = \"x\", type = \"Int32\", mode = \"Up\" },\n{ name = \"x\", type = \"Int32\" },\n{ type = \"Int32\" } ]"],
      &[("2.toml:4", "`http_method` must be one of"), ("2.toml:1", "cannot be `bindable`"), ("2.toml:5", "There is no type `Nope`"), ("2.toml:6", "no set `Nopes`"),

@@ -95,6 +95,7 @@ struct Existing {
 
 fn plan(session: &mut Session<'_>, schema: &Schema) -> Outcome<Plan> {
     let existing = existing_columns(session)?;
+    let keys = existing_keys(session)?;
     let mut plan = Plan::default();
     for table in &schema.tables {
         let columns: Vec<&Existing> = existing.iter().filter(|column| column.table == table.name).collect();
@@ -106,6 +107,22 @@ fn plan(session: &mut Session<'_>, schema: &Schema) -> Outcome<Plan> {
                     .extend(table.references.iter().map(|reference| create_reference(schema, table, reference)));
             }
         } else {
+            let key: Vec<&str> = keys
+                .iter()
+                .filter(|(of, _)| *of == table.name)
+                .map(|(_, column)| column.as_str())
+                .collect();
+            if key != table.key {
+                plan.differences.push(migration(
+                    table,
+                    format!(
+                        "Table {} has the key ({}) in the database and ({}) in the schema",
+                        table.name,
+                        key.join(", "),
+                        table.key.join(", ")
+                    ),
+                ));
+            }
             compare(session, schema, table, &columns, &mut plan)?;
         }
         plan.statements.extend(create_indexes(session.dialect(), table));
@@ -143,8 +160,37 @@ fn existing_columns(session: &mut Session<'_>) -> Outcome<Vec<Existing>> {
     Ok((0..rows.len()).map(column).collect())
 }
 
+/// Table and column of every part of a primary key, in order.
+fn existing_keys(session: &mut Session<'_>) -> Outcome<Vec<(String, String)>> {
+    let mut sql = Sql::new(session.dialect());
+    sql.push(match session.dialect() {
+        Dialect::Sqlite => {
+            "SELECT m.name, c.name FROM sqlite_schema AS m JOIN pragma_table_info(m.name) AS c WHERE m.type = 'table' AND c.pk > 0 \
+             ORDER BY m.name, c.pk"
+        }
+        Dialect::Postgres => {
+            "SELECT t.relname::text, c.attname::text FROM pg_index AS i JOIN pg_class AS t ON t.oid = i.indrelid \
+             JOIN pg_namespace AS n ON n.oid = t.relnamespace CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY AS k(number, place) \
+             JOIN pg_attribute AS c ON c.attrelid = t.oid AND c.attnum = k.number \
+             WHERE i.indisprimary AND n.nspname = current_schema() ORDER BY t.relname, k.place"
+        }
+    });
+    let text = ColumnKind::Primitive(Edm::String);
+    let mut rows = Rows::new(2);
+    session.fetch(&sql, &[text, text], &mut rows)?;
+    let cell = |row, column| match rows.cell(row, column) {
+        Cell::Text(text) => text.to_owned(),
+        _ => String::new(),
+    };
+    Ok((0..rows.len()).map(|row| (cell(row, 0), cell(row, 1))).collect())
+}
+
+fn migration(table: &Table, what: String) -> String {
+    format!("{what}. Write a migration for it, or change {} back.", table.origin)
+}
+
 fn compare(session: &mut Session<'_>, schema: &Schema, table: &Table, existing: &[&Existing], plan: &mut Plan) -> Outcome<()> {
-    let migration = |what: String| format!("{what}. Write a migration for it, or change {} back.", table.origin);
+    let migration = |what: String| migration(table, what);
     for column in &table.columns {
         let Some(found) = existing.iter().find(|found| found.name == column.name) else {
             if column.nullable || column.default.is_some() || is_empty(session, table)? {
