@@ -12,7 +12,7 @@ pub const BUILT_IN: [(&str, &[&str]); 7] = [
     ("CloudUser", &["*:*Can*"]),
     ("CloudGuest", &[]),
     ("CreatorOwner", &[]),
-    ("Everyone", &[]),
+    ("Everyone", &["Apc:SessionsCanRead", "Apc:SessionsCanDelete"]),
     ("ParentTenant", &[]),
     ("ChildTenants", &[]),
 ];

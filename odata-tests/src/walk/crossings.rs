@@ -197,7 +197,9 @@ impl Site {
             ask(format!("?$filter={path}/any(x:{})", end.filter(&self.schema, "x/")));
             if let Some((name, value)) = &text {
                 ask(format!("?$filter={path}/any(x:x/{name} eq {value})"));
-                ask(format!("?$filter=not {path}/all(x:x/{name} ne {value})&$inlinecount=allpages"));
+                ask(format!(
+                    "?$filter=not {path}/all(x:x/{name} ne {value})&$inlinecount=allpages&$top=2"
+                ));
             }
         } else {
             ask(format!("/$count?$filter={}", end.filter(&self.schema, &format!("{path}/"))));
@@ -311,8 +313,8 @@ impl Site {
                 .map(|(_, property)| property.name.as_str())
                 .collect();
             let (Some(mut same), Some(other)) = (
-                self.new_row(foreign, 8200, Extent::Required),
-                self.new_row(foreign, 8201, Extent::Required),
+                self.new_row(foreign, 8200 + 2 * kind.1 as u32, Extent::Required),
+                self.new_row(foreign, 8201 + 2 * kind.1 as u32, Extent::Required),
             ) else {
                 continue;
             };

@@ -8,10 +8,14 @@
 //! | [`places`] | the requests about a row, a set, a navigation, an operation |
 //! | [`crossings`] | requests that lead from what a caller sees to what it does not see |
 //! | [`run`] | sends them, from several connections |
+//! | [`callers`] | everybody who has no business there, sent everywhere |
+//! | [`foreign`] | somebody of another tenant |
 //! | [`compare`] | whether two answers tell anything apart |
 
+pub mod callers;
 pub mod compare;
 pub mod crossings;
+pub mod foreign;
 pub mod places;
 pub mod rows;
 pub mod run;
@@ -97,10 +101,16 @@ pub fn key_holders(schema: &Schema, ty: TypeId, navigation: &Navigation) -> Opti
         return None;
     };
     let properties = &schema.types[ty].properties;
-    columns
+    own_part(schema, navigation.target, columns)
         .iter()
         .map(|column| properties.iter().position(|property| property.column == *column))
         .collect()
+}
+
+/// Of the columns that hold a key those that a body says: the tenant may stand before them.
+pub fn own_part<'a>(schema: &Schema, target: TypeId, columns: &'a [String]) -> &'a [String] {
+    let ahead = columns.len().saturating_sub(schema.types[target].key.len());
+    &columns[ahead..]
 }
 
 /// Whether rows of a type belong to tenants.

@@ -8,9 +8,10 @@ use odonata::model::schema::{ColumnKind, EntityType, Join, Navigation, Schema};
 use odonata::model::text;
 use serde_json::Value;
 
+use super::places::is_telling;
 use super::seed::Seed;
 use super::site::{AWAY, HOME, Kind, Site, kinds};
-use super::{Row, is_owned, is_ownership};
+use super::{Row, is_owned, is_ownership, own_part};
 use crate::database::Database;
 
 /// Which of a tenant's rows of a kind leads to rows of the other.
@@ -128,7 +129,10 @@ impl Site {
         let mut made = 0;
         for kind in kinds(&self.schema) {
             let (_, set, ty) = kind;
-            if !self.schema.sets[set].read_only || !is_owned(&self.schema, ty) {
+            let key = &self.schema.types[ty].key;
+            let is_tenants = self.schema.types[ty].tenant.is_some_and(|tenant| key.contains(&tenant));
+            let is_missing = self.schema.sets[set].read_only || nth(&self.home, kind, 0).is_none();
+            if !is_missing || is_tenants || !is_owned(&self.schema, ty) {
                 continue;
             }
             for (tenant, mark, boss) in [(HOME, "aqaq", "homeboss"), (AWAY, "bqbq", "stranger")] {
@@ -159,7 +163,13 @@ impl Site {
         let mut columns = Vec::new();
         let mut values = Vec::new();
         for column in table.columns.iter().filter(|column| !column.generated) {
-            let ColumnKind::Primitive(edm) = column.kind else { continue };
+            let ColumnKind::Primitive(edm) = column.kind else {
+                if !column.nullable {
+                    columns.push(format!("\"{}\"", column.name));
+                    values.push("'[]'".to_owned());
+                }
+                continue;
+            };
             let property = entity.properties.iter().find(|property| property.column == column.name);
             let facets = property.map(|property| property.facets.clone()).unwrap_or_default();
             let value = if column.name == own.column {
@@ -217,9 +227,12 @@ impl Site {
         };
         let values = entity.properties.iter().filter(|property| property.is_structural());
         let json = values.map(|property| {
-            let value = match like.json.get(&property.name).is_none_or(Value::is_null) {
-                true => Value::Null,
-                false => seed.value(&self.schema, &property.ty, &property.facets),
+            let like = like.json.get(&property.name).unwrap_or(&Value::Null);
+            let value = match like.as_str() {
+                // What the server has written is everybody's.
+                Some(text) if is_telling(property) && !text.contains("aqaq") => like.clone(),
+                _ if like.is_null() => Value::Null,
+                _ => seed.value(&self.schema, &property.ty, &property.facets),
             };
             (property.name.clone(), value)
         });
@@ -243,6 +256,7 @@ fn statement(raw: &Raw, schema: &Schema, row: &Row, navigation: &Navigation, for
     let place = |entity: &EntityType, row: &Row| pairs(&columns(entity), raw.key(entity, row), " AND ");
     match navigation.join.as_ref()? {
         Join::Near { columns: held } => {
+            let held = own_part(schema, foreign.ty, held);
             let is_key = held.iter().any(|column| own.key_properties().any(|key| key.column == *column));
             let table = &schema.tables[own.table?].name;
             let set = pairs(held, raw.key(other, foreign), ", ");
@@ -251,11 +265,14 @@ fn statement(raw: &Raw, schema: &Schema, row: &Row, navigation: &Navigation, for
         // Nobody's row can hold nothing's key.
         Join::Far { .. } if nowhere => None,
         Join::Far { columns: held } => {
+            let held = own_part(schema, row.ty, held);
             let is_key = held.iter().any(|column| other.key_properties().any(|key| key.column == *column));
             let table = &schema.tables[other.table?].name;
             let set = pairs(held, raw.key(own, row), ", ");
             (!is_key).then(|| format!("UPDATE \"{table}\" SET {set} WHERE {}", place(other, foreign)))
         }
+        // A pair that says its tenant cannot be of two.
+        Join::Link { near, far, .. } if near.len() != own.key.len() || far.len() != other.key.len() => None,
         Join::Link { table, near, far } => {
             let names: Vec<String> = near.iter().chain(far).map(|name| format!("\"{name}\"")).collect();
             let values: Vec<String> = raw.key(own, row).into_iter().chain(raw.key(other, foreign)).collect();

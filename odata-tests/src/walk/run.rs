@@ -123,7 +123,8 @@ pub fn dump(site: &Site, name: &str, owned: bool) -> BTreeMap<String, String> {
     let client = site.client(name);
     let mut dump = BTreeMap::new();
     for (set, entry) in schema.sets.iter().enumerate() {
-        if is_owned(schema, entry.entity_type) != owned {
+        // What only the server writes, it writes when somebody is refused, too.
+        if is_owned(schema, entry.entity_type) != owned || entry.read_only {
             continue;
         }
         let endpoint = &schema.endpoints[entry.endpoint].name;

@@ -16,7 +16,7 @@ use crate::fixture::{self, Fixture};
 pub const HOME: &str = "aaaaaaaa-0000-4000-8000-00000000000a";
 /// That of the stranger.
 pub const AWAY: &str = "bbbbbbbb-0000-4000-8000-00000000000b";
-/// Rows of each type that each tenant makes in each set.
+/// Rows of each type that each tenant makes in each set: more than stand on a page.
 pub const EACH: usize = 4;
 /// Users: name, tenant, role.
 pub const USERS: [(&str, &str, &str); 3] = [
@@ -78,7 +78,9 @@ impl Site {
             .collect();
         let fixture = Fixture::without_rows(&fixtures(), &users, system).unwrap_or_else(|why| panic!("{}: {why}", system.name()));
         let schema = load(fixture.plugins());
-        let served = fixture.serve(&[]).unwrap_or_else(|why| panic!("{}: {why}", system.name()));
+        let served = fixture
+            .serve(&[("ODONATA_PAGE_SIZE", "3")])
+            .unwrap_or_else(|why| panic!("{}: {why}", system.name()));
         let mut site = Site {
             site: served,
             schema,
@@ -242,11 +244,14 @@ impl Site {
             false => format!("/{}", schema.types[ty].qualified()),
         };
         let url = format!("/api/{}/{}{cast}", schema.endpoints[endpoint].name, set_name(schema, endpoint, set));
-        let answer = client.get(&encode(&url)).map_or(Value::Null, |reply| reply.json());
+        let page = |query: &str| {
+            let reply = client.get(&encode(&format!("{url}{query}")));
+            reply.map_or(Value::Null, |reply| reply.json())["value"].as_array().cloned()
+        };
         let name = schema.types[ty].qualified();
-        let own = |json: &&Value| json.get("odata.type").is_none_or(|other| *other == name.as_str());
-        let found = answer["value"].as_array().into_iter().flatten().filter(own);
-        found.take(EACH).filter_map(|json| self.row(kind, json.clone())).collect()
+        let own = |json: &Value| json.get("odata.type").is_none_or(|other| *other == name.as_str());
+        let found = ["", "?$skip=3"].into_iter().filter_map(page).flatten().filter(own);
+        found.take(EACH).filter_map(|json| self.row(kind, json)).collect()
     }
 
     /// Links between the rows of one tenant, and bytes of named streams.
