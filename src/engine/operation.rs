@@ -289,9 +289,9 @@ pub const HANDLERS: &[Handler] = &[
         accounts::accept_invitation,
     ),
     of_lists("CreateAcl", Binds::One("Nodes"), 0, acl::create_acl),
-    of_lists("CreateNodeAcl", Binds::OwnCollection, 2, acl::create_node_acl),
-    of_lists("CreateFreeAcl", Binds::OwnCollection, 2, acl::create_free_acl),
-    of_lists("CreateAce", Binds::OwnCollection, 5, acl::create_ace),
+    of_lists("CreateNodeAcl", Binds::Free, 2, acl::create_node_acl),
+    of_lists("CreateFreeAcl", Binds::Free, 2, acl::create_free_acl),
+    of_lists("CreateAce", Binds::Free, 5, acl::create_ace),
     of_lists("BreakInheritance", Binds::One("Acls"), 1, acl::break_inheritance),
     Handler {
         who: Who::Permitted,

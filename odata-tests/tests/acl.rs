@@ -1,0 +1,548 @@
+//! Random trees with random access control lists: what everybody sees and may do, compared with an evaluator that walks the tree; how many
+//! lists a tenant may have. `SEED=…` repeats a failure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use odata_tests::case::User;
+use odata_tests::client::{Client, encode};
+use odata_tests::database::System;
+use odata_tests::fixture::{Fixture, Site};
+use odata_tests::random::Random;
+use odonata::model::limits;
+use serde_json::{Value, json};
+
+/// Trees on each database.
+const TREES: u64 = 5;
+const NODES: usize = 16;
+const TENANT: &str = "aaaaaaaa-0000-0000-0000-00000000000a";
+/// Without lists everybody may do everything with nodes.
+const USERS: [&str; 3] = ["ann", "bob", "cat"];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Node,
+    Folder,
+    ScheduledJob,
+}
+
+const KINDS: [Kind; 3] = [Kind::Node, Kind::Folder, Kind::ScheduledJob];
+
+impl Kind {
+    fn set(self) -> &'static str {
+        ["Nodes", "Folders", "ScheduledJobs"][self as usize]
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verb {
+    Read,
+    Create,
+    Update,
+    Delete,
+}
+
+use Verb::{Create, Delete, Read, Update};
+
+const VERBS: &[Verb] = &[Read, Create, Update, Delete];
+
+/// Permissions, the nodes that they are about, and what they let do. The first is "all", number 0.
+const PERMISSIONS: &[(&str, &[Kind], &[Verb])] = &[
+    ("", &KINDS, VERBS),
+    ("Apc:NodesCanRead", &KINDS, &[Read]),
+    ("Apc:NodesCanUpdate", &KINDS, &[Update]),
+    ("Apc:NodesCanCreate", &KINDS, &[Create]),
+    ("Apc:NodesCanDelete", &KINDS, &[Delete]),
+    ("Apc:FoldersCanRead", &[Kind::Folder], &[Read]),
+    ("Apc:FoldersCanUpdate", &[Kind::Folder], &[Update]),
+    ("*:*CanRead", &KINDS, &[Read]),
+    ("Apc:ScheduledJobsCan*", &[Kind::ScheduledJob], VERBS),
+    ("Apc:N*", &KINDS, VERBS),
+    ("Apc:UsersCanRead", &[], &[]),
+];
+
+/// Roles, and who holds them: `Outer` includes `Inner`.
+const ROLES: &[(&str, &[usize])] = &[("Inner", &[0, 1]), ("Outer", &[1]), ("Everyone", &[0, 1, 2]), ("CloudGuest", &[])];
+
+#[derive(Debug, Clone, Copy)]
+enum Trustee {
+    User(usize),
+    Role(usize),
+    Owners,
+}
+
+#[derive(Debug)]
+struct Ace {
+    kind: usize,
+    trustee: Trustee,
+    permission: usize,
+}
+
+#[derive(Debug)]
+struct List {
+    breaks: bool,
+    aces: Vec<Ace>,
+}
+
+#[derive(Debug)]
+struct Node {
+    kind: Kind,
+    parent: Option<usize>,
+    /// One of the users; past them the administrator.
+    maker: usize,
+    id: i64,
+}
+
+#[derive(Debug)]
+struct Tree {
+    nodes: Vec<Node>,
+    lists: BTreeMap<usize, List>,
+}
+
+impl Tree {
+    fn random(random: &mut Random) -> Tree {
+        let nodes: Vec<Node> = (0..NODES)
+            .map(|number| Node {
+                kind: if random.one_in(2) { Kind::Node } else { *random.pick(&KINDS) },
+                parent: (number > 0 && !random.one_in(6)).then(|| random.below(number)),
+                maker: random.below(USERS.len() + 1),
+                id: 0,
+            })
+            .collect();
+        let mut lists = BTreeMap::new();
+        for node in 0..NODES {
+            if random.one_in(3) {
+                let aces = (0..random.below(5)).map(|_| Ace::random(random)).collect();
+                let breaks = random.one_in(4);
+                lists.insert(node, List { breaks, aces });
+            }
+        }
+        Tree { nodes, lists }
+    }
+
+    /// Whether a user may do something with a node of a kind at the end of a chain; `own` is one that he has made.
+    fn may(&self, user: usize, verb: Verb, (kind, own): (Kind, bool), from: Option<usize>) -> bool {
+        let (mut at, mut is_decided, mut is_allowed) = (from, false, false);
+        while let Some(node) = at {
+            at = self.nodes[node].parent;
+            let Some(list) = self.lists.get(&node) else { continue };
+            for ace in list.aces.iter().filter(|ace| ace.kind < 3) {
+                is_decided = true;
+                let fits = match ace.trustee {
+                    Trustee::User(other) => other == user,
+                    Trustee::Role(role) => ROLES[role].1.contains(&user),
+                    Trustee::Owners => own,
+                };
+                let (_, kinds, verbs) = PERMISSIONS[ace.permission];
+                if fits && kinds.contains(&kind) && verbs.contains(&verb) {
+                    if ace.kind == 1 {
+                        return false;
+                    }
+                    is_allowed = true;
+                }
+            }
+            if list.breaks {
+                break;
+            }
+        }
+        is_allowed || !is_decided
+    }
+
+    fn may_with(&self, user: usize, verb: Verb, node: usize) -> bool {
+        let of = &self.nodes[node];
+        self.may(user, verb, (of.kind, of.maker == user), Some(node))
+    }
+
+    fn sees(&self, user: usize, node: usize) -> bool {
+        self.may_with(user, Read, node)
+    }
+
+    fn ids(&self, is_it: impl Fn(usize) -> bool) -> BTreeSet<i64> {
+        (0..self.nodes.len())
+            .filter(|node| is_it(*node))
+            .map(|node| self.nodes[node].id)
+            .collect()
+    }
+
+    fn children(&self, node: usize) -> impl Iterator<Item = usize> {
+        (0..self.nodes.len()).filter(move |child| self.nodes[*child].parent == Some(node))
+    }
+
+    fn is_below(&self, node: usize, top: usize) -> bool {
+        let mut at = Some(node);
+        while let Some(here) = at {
+            if here == top {
+                return true;
+            }
+            at = self.nodes[here].parent;
+        }
+        false
+    }
+}
+
+impl Ace {
+    fn random(random: &mut Random) -> Ace {
+        Ace {
+            kind: *random.pick(&[1, 2, 2, 2, 3, 4]),
+            trustee: match random.below(5) {
+                0 => Trustee::Owners,
+                1 | 2 => Trustee::User(random.below(USERS.len())),
+                _ => Trustee::Role(random.below(ROLES.len())),
+            },
+            permission: if random.one_in(3) { 0 } else { random.below(PERMISSIONS.len()) },
+        }
+    }
+}
+
+/// A server with the users, and what its rows are called.
+struct World {
+    site: Site,
+    names: BTreeMap<String, i64>,
+}
+
+fn text(value: &Value) -> i64 {
+    value.as_str().and_then(|text| text.parse().ok()).unwrap_or_default()
+}
+
+impl World {
+    fn new(fixture: &Fixture) -> World {
+        let site = fixture.serve(&[("ODONATA_PAGE_SIZE", "1000")]).expect("the server starts");
+        let mut world = World {
+            site,
+            names: BTreeMap::new(),
+        };
+        for name in ["Apc:ScheduledJobsCan*", "Apc:N*"] {
+            world.post("Permissions", json!({ "Name": name }));
+        }
+        for name in ["Inner", "Outer"] {
+            world.post("Roles", json!({ "Name": name }));
+        }
+        for set in ["Permissions", "Roles", "Users"] {
+            let reply = world
+                .chief()
+                .get(&format!("/api/Core/{set}?$select=Id,Name"))
+                .expect("an answer")
+                .json();
+            for row in reply["value"].as_array().expect("rows") {
+                world
+                    .names
+                    .insert(format!("{set} {}", row["Name"].as_str().unwrap_or_default()), text(&row["Id"]));
+            }
+        }
+        let (inner, outer) = (world.id("Roles", "Inner"), world.id("Roles", "Outer"));
+        let links = [
+            (outer, "Roles", format!("Roles({inner})")),
+            (inner, "Users", format!("Users({})", world.id("Users", "ann"))),
+            (outer, "Users", format!("Users({})", world.id("Users", "bob"))),
+        ];
+        for (role, navigation, url) in links {
+            let target = format!("/api/Core/Roles({role})/$links/{navigation}");
+            let reply = world.chief().post(&target, &json!({ "url": url }).to_string()).expect("an answer");
+            assert_eq!(reply.status, 204, "{}", reply.text());
+        }
+        world
+    }
+
+    fn client(&self, user: &str) -> Client {
+        self.site.server.anonymous().basic(user, &User::password(user))
+    }
+
+    fn chief(&self) -> Client {
+        self.client("chief")
+    }
+
+    fn id(&self, set: &str, name: &str) -> i64 {
+        self.names[&format!("{set} {name}")]
+    }
+
+    fn post(&self, target: &str, body: Value) -> i64 {
+        let reply = self
+            .chief()
+            .post(&format!("/api/Core/{target}"), &body.to_string())
+            .expect("an answer");
+        assert_eq!(reply.status, 201, "{target} {body}: {}", reply.text());
+        text(&reply.json()["Id"])
+    }
+
+    /// Makes a tree: nodes each by its maker, then lists.
+    fn grow(&self, tree: &mut Tree) {
+        let chief = "chief";
+        for number in 0..tree.nodes.len() {
+            let node = &tree.nodes[number];
+            let parent = node.parent.map_or(0, |parent| tree.nodes[parent].id);
+            let body = json!({"Name": format!("n{number}"), "ParentId": parent.to_string()}).to_string();
+            let maker = self.client(USERS.get(node.maker).unwrap_or(&chief));
+            let reply = maker.post(&format!("/api/Core/{}", node.kind.set()), &body).expect("an answer");
+            assert_eq!(reply.status, 201, "{}", reply.text());
+            tree.nodes[number].id = text(&reply.json()["Id"]);
+        }
+        for (node, list) in &tree.lists {
+            let aces: Vec<Value> = list.aces.iter().map(|ace| self.ace(ace)).collect();
+            let id = tree.nodes[*node].id.to_string();
+            self.post(
+                "Acls",
+                json!({"Name": "list", "EntityId": id, "NoInheritanceFromParent": list.breaks, "Aces": aces}),
+            );
+        }
+    }
+
+    fn ace(&self, ace: &Ace) -> Value {
+        let (of, trustee) = match ace.trustee {
+            Trustee::User(user) => (1, self.id("Users", USERS[user])),
+            Trustee::Role(role) => (0, self.id("Roles", ROLES[role].0)),
+            Trustee::Owners => (0, self.id("Roles", "CreatorOwner")),
+        };
+        let permission = match ace.permission {
+            0 => 0,
+            number => self.id("Permissions", PERMISSIONS[number].0),
+        };
+        json!({"Name": "ace", "Type": ace.kind.to_string(), "TrusteeType": of.to_string(), "TrusteeId": trustee.to_string(),
+            "PermissionId": permission.to_string()})
+    }
+
+    /// The ids that somebody is given, or what he is answered instead.
+    fn ids(&self, client: &Client, target: &str) -> Result<BTreeSet<i64>, String> {
+        let reply = client
+            .get(&format!("/api/Core/{}", encode(target)))
+            .map_err(|error| error.to_string())?;
+        if reply.status != 200 {
+            return Err(format!("{} {}", reply.status, reply.text()));
+        }
+        let body = reply.json();
+        Ok(body["value"].as_array().into_iter().flatten().map(|row| text(&row["Id"])).collect())
+    }
+
+    /// What a user sees, by every way.
+    fn check_reads(&self, tree: &Tree, user: usize) {
+        let client = self.client(USERS[user]);
+        let sees = |node: usize| tree.sees(user, node);
+        let parent = |node: usize| tree.nodes[node].parent.filter(|parent| sees(*parent));
+        let asked = [
+            ("Nodes?$select=Id".to_owned(), tree.ids(sees)),
+            (
+                "Folders?$select=Id".to_owned(),
+                tree.ids(|node| sees(node) && tree.nodes[node].kind == Kind::Folder),
+            ),
+            (
+                "Nodes?$select=Id&$filter=Parent ne null".to_owned(),
+                tree.ids(|node| sees(node) && parent(node).is_some()),
+            ),
+            (
+                "Nodes?$select=Id&$filter=Children/any()".to_owned(),
+                tree.ids(|node| sees(node) && tree.children(node).any(sees)),
+            ),
+            (
+                "Nodes?$select=Id&$filter=Children/all(c: endswith(c/Name, '1'))".to_owned(),
+                tree.ids(|node| sees(node) && tree.children(node).filter(|child| sees(*child)).all(|child| child % 10 == 1)),
+            ),
+            (
+                "Nodes?$select=Id&$filter=Parent/Parent/Name ne null".to_owned(),
+                tree.ids(|node| sees(node) && parent(node).and_then(parent).is_some()),
+            ),
+        ];
+        for (target, expected) in asked {
+            assert_eq!(
+                self.ids(&client, &target),
+                Ok(expected),
+                "{} asks {target} of {tree:?}",
+                USERS[user]
+            );
+        }
+        let count = client.get("/api/Core/Nodes/$count").expect("an answer").text();
+        assert_eq!(count, tree.ids(sees).len().to_string(), "{} counts {tree:?}", USERS[user]);
+        let expanded = client
+            .get("/api/Core/Nodes?$select=Id,Children/Id&$expand=Children")
+            .expect("an answer")
+            .json();
+        for row in expanded["value"].as_array().expect("rows") {
+            let node = tree
+                .nodes
+                .iter()
+                .position(|node| node.id == text(&row["Id"]))
+                .expect("a node of the tree");
+            let children = row["Children"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(|row| text(&row["Id"]))
+                .collect();
+            assert_eq!(
+                tree.ids(|child| sees(child) && tree.nodes[child].parent == Some(node)),
+                children,
+                "{tree:?}"
+            );
+        }
+        for (number, node) in tree.nodes.iter().enumerate() {
+            let status = client.get(&format!("/api/Core/Nodes({})", node.id)).expect("an answer").status;
+            assert_eq!(
+                status,
+                if sees(number) { 200 } else { 404 },
+                "{} reads {number} of {tree:?}",
+                USERS[user]
+            );
+            let target = format!("Nodes({})/Children", node.id);
+            let children = self.ids(&client, &target).map_err(|said| said[..3].to_owned());
+            let expected = tree.ids(|child| sees(child) && tree.nodes[child].parent == Some(number));
+            assert_eq!(
+                children,
+                if sees(number) { Ok(expected) } else { Err("404".to_owned()) },
+                "{target} {tree:?}"
+            );
+        }
+    }
+
+    /// What a user may do; what he has done is undone.
+    fn check_writes(&self, tree: &mut Tree, user: usize) {
+        let client = self.client(USERS[user]);
+        let json = [("Content-Type", "application/json")];
+        for number in (0..tree.nodes.len()).rev() {
+            let id = tree.nodes[number].id;
+            let what = |what: &str| format!("{} {what} {number} of {tree:?}", USERS[user]);
+            let answer = |sees: bool, may: bool, done: u16| match (sees, may) {
+                (false, _) => 404,
+                (true, false) => 403,
+                (true, true) => done,
+            };
+            let sees = tree.sees(user, number);
+            let body = json!({"Description": USERS[user]}).to_string();
+            let target = format!("/api/Core/Nodes({id})");
+            let reply = client.send("PATCH", &target, &json, Some(body.as_bytes())).expect("an answer");
+            assert_eq!(
+                reply.status,
+                answer(sees, tree.may_with(user, Update, number), 204),
+                "{}",
+                what("changes")
+            );
+            let may = tree.may(user, Create, (Kind::Node, true), Some(number));
+            let reply = client.post(&format!("{target}/Children"), r#"{"Name": "new"}"#).expect("an answer");
+            assert_eq!(reply.status, answer(sees, may, 201), "{}", what("adds to"));
+            if reply.status == 201 {
+                let new = format!("/api/Core/Nodes({})", text(&reply.json()["Id"]));
+                assert_eq!(self.chief().send("DELETE", &new, &[], None).expect("an answer").status, 204);
+            }
+            if tree.children(number).next().is_none() && number + 1 == tree.nodes.len() {
+                let may = tree.may_with(user, Delete, number);
+                let reply = client.send("DELETE", &target, &[], None).expect("an answer");
+                assert_eq!(reply.status, answer(sees, may, 204), "{}", what("deletes"));
+                if reply.status == 204 {
+                    tree.nodes.pop();
+                    tree.lists.remove(&number);
+                }
+            }
+        }
+    }
+
+    /// The administrator moves a node.
+    fn change(&self, tree: &mut Tree, random: &mut Random) {
+        let (node, to) = (random.below(tree.nodes.len()), random.below(tree.nodes.len()));
+        if node == to {
+            return;
+        }
+        let is_circle = tree.is_below(to, node);
+        let target = format!("/api/Core/Nodes({})/$links/Parent", tree.nodes[node].id);
+        let body = json!({"url": format!("Nodes({})", tree.nodes[to].id)}).to_string();
+        let headers = [("Content-Type", "application/json")];
+        let reply = self
+            .chief()
+            .send("PUT", &target, &headers, Some(body.as_bytes()))
+            .expect("an answer");
+        assert_eq!(reply.status, if is_circle { 400 } else { 204 }, "{}", reply.text());
+        if !is_circle {
+            tree.nodes[node].parent = Some(to);
+        }
+    }
+}
+
+fn prepared(system: System) -> Fixture {
+    let user = |name: &str, role: &str| User {
+        name: name.to_owned(),
+        tenant: TENANT.to_owned(),
+        role: Some(role.to_owned()),
+    };
+    let mut users: Vec<User> = USERS.iter().map(|name| user(name, "CloudUser")).collect();
+    users.push(user("chief", "CloudAdmin"));
+    Fixture::prepare(&[], &users, system)
+        .expect("the fixture is good")
+        .expect("it is here")
+}
+
+fn run(system: System, seed: u64) {
+    let fixture = prepared(system);
+    let (mut seen, mut hidden) = (0, 0);
+    for number in 0..TREES {
+        let mut random = Random::new(seed.wrapping_add(number));
+        let mut tree = Tree::random(&mut random);
+        let world = World::new(&fixture);
+        world.grow(&mut tree);
+        for _ in 0..3 {
+            for user in 0..USERS.len() {
+                world.check_reads(&tree, user);
+                let sees = (0..tree.nodes.len()).filter(|node| tree.sees(user, *node)).count();
+                seen += sees;
+                hidden += tree.nodes.len() - sees;
+            }
+            world.change(&mut tree, &mut random);
+        }
+        for user in 0..USERS.len() {
+            world.check_writes(&mut tree, user);
+        }
+    }
+    println!("{}: {TREES} trees, nodes seen {seen} times, hidden {hidden} times", system.name());
+    assert!(seen > 100 && hidden > 100, "too little is hidden or seen");
+}
+
+#[test]
+fn lists_say_who_sees_what() {
+    let seed = Random::from_env(4_203).bits();
+    std::thread::scope(|scope| {
+        for system in System::all() {
+            scope.spawn(move || run(system, seed));
+        }
+    });
+}
+
+/// Rows as `odonata load` takes them.
+fn loaded(count: usize, mut row: impl FnMut(usize) -> Value) -> String {
+    let rows = (1..=count).map(|number| {
+        let mut row = row(number);
+        row["Id"] = json!(number.to_string());
+        row["Name"] = json!(format!("r{number}"));
+        row
+    });
+    Value::Array(rows.collect()).to_string()
+}
+
+#[test]
+fn lists_have_limits() {
+    for system in System::all() {
+        let fixture = prepared(system);
+        let load = |set: &str, rows: String| {
+            let file = fixture.plugins().join("rows.json");
+            std::fs::write(&file, rows).expect("a file can be written");
+            let loaded = fixture.run(&["load", "--tenant", TENANT, &format!("Core/{set}"), &file.to_string_lossy()]);
+            loaded.expect("rows can be loaded");
+        };
+        load("Nodes", loaded(limits::ACLS + 1, |_| json!({"ParentId": "0"})));
+        load("Acls", loaded(limits::ACLS - 1, |number| json!({"EntityId": number.to_string()})));
+        let ace = json!({"AclId": "1", "Type": "3", "TrusteeType": "1", "TrusteeId": "2"});
+        load("Aces", loaded(limits::ACES - 1, |_| ace.clone()));
+        let world = World::new(&fixture);
+        let chief = world.chief();
+        for (last, status, code) in [(limits::ACLS, 201, ""), (limits::ACLS + 1, 400, "limit_exceeded")] {
+            let body = json!({"Name": "one more", "EntityId": last.to_string()}).to_string();
+            let reply = chief.post("/api/Core/Acls", &body).expect("an answer");
+            assert_eq!((reply.status, reply.code().as_str()), (status, code), "{}", reply.text());
+        }
+        for (status, code) in [(201, ""), (400, "limit_exceeded")] {
+            let body = json!({"Name": "one more", "AclId": "1", "Type": "2", "TrusteeType": "1",
+                "TrusteeId": world.id("Users", "ann").to_string()});
+            let reply = chief.post("/api/Core/Aces", &body.to_string()).expect("an answer");
+            assert_eq!((reply.status, reply.code().as_str()), (status, code), "{}", reply.text());
+        }
+        // As many lists as there may be, and all but one node of them empty.
+        assert_eq!(
+            world.ids(&world.client("bob"), "Nodes?$select=Id").map(|ids| ids.len()),
+            Ok(limits::ACLS)
+        );
+        assert_eq!(world.ids(&world.client("ann"), "Nodes?$select=Id").map(|ids| ids.len()), Ok(1_000));
+    }
+}
