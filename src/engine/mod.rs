@@ -113,13 +113,11 @@ impl Engine {
     }
 }
 
-/// Who made a row, who changed it, and in which tenant where all see it: numbers that stay when the user or tenant goes, as no number
-/// is given twice. There is no index to look for them by.
+/// Who made a row, who changed it, and in which tenant: numbers that stay when the user goes, as no number is given twice, and there is no
+/// index to look for them by. A tenant that has rows is asked for otherwise ([`tenants::dissolve`]).
 fn is_signature(entity: &EntityType, columns: &[String]) -> bool {
-    let mut properties = entity.properties.iter().enumerate();
-    let signs =
-        |(index, property): (usize, &Property)| columns.contains(&property.column) && property.read_only && entity.tenant != Some(index);
-    entity.frame && properties.any(signs)
+    let signs = |property: &Property| columns.contains(&property.column) && property.read_only;
+    entity.frame && entity.properties.iter().any(signs)
 }
 
 fn unenforced(schema: &Schema) -> HashMap<TypeId, Vec<Incoming>> {

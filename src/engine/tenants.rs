@@ -154,10 +154,10 @@ pub(super) fn dissolve(engine: &Engine, session: &mut Session<'_>, gone: &Entity
         Delete::new(&engine.schema, &everything, roles, &key)?.run(session)?;
     }
     for (id, entity) in engine.schema.types.iter().enumerate() {
-        let Some(owner) = entity
-            .tenant
-            .filter(|_| id == entity.root && id != tenants && entity.table.is_some())
-        else {
+        // What only the server writes, such as the audit trail, stays for the root tenant to see.
+        let is_servers = engine.home_sets.get(&id).is_some_and(|&set| engine.schema.sets[set].read_only);
+        let has_rows = id == entity.root && id != tenants && entity.table.is_some() && !is_servers;
+        let Some(owner) = entity.tenant.filter(|_| has_rows) else {
             continue;
         };
         let own = Restriction::Columns(vec![entity.properties[owner].column.clone()], vec![tenant.clone()]);
