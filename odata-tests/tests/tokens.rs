@@ -10,7 +10,7 @@ use odata_tests::client::{Client, Reply};
 use odata_tests::database::System;
 use odata_tests::fixture::{Fixture, Site};
 use odata_tests::server::Server;
-use odonata::model::limits::{CREDENTIAL_BYTES, SESSIONS_PER_USER};
+use odonata::model::limits::{CREDENTIAL_BYTES, SESSIONS_PER_USER, TOKEN_BYTES};
 use serde_json::{Value, json};
 
 const SECRET: &str = "a-secret-that-only-this-test-knows";
@@ -346,7 +346,8 @@ fn sessions_of_a_user_have_a_limit() {
 fn large_tokens_are_refused() {
     let house = house(System::Sqlite);
     for (length, expected) in [
-        (CREDENTIAL_BYTES, &[401][..]),
+        (TOKEN_BYTES, &[401][..]),
+        (CREDENTIAL_BYTES, &[400]),
         (CREDENTIAL_BYTES + 1, &[400, 431]),
         (300_000, &[400, 431]),
     ] {

@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use super::issuer::{self, Shown};
 use super::tokens::{API_PREFIX, claims_to_be_own, digest, end};
-use super::{Auth, Cookie, Fresh, News, Proof, refused};
+use super::{Auth, Cookie, Fresh, News, Proof};
 use crate::engine::Engine;
 use crate::engine::identity;
 use crate::engine::sessions::{Running, may_impersonate};
 use crate::model::caller::{SessionKind, Ticket};
 use crate::model::clock::{SECOND, Ticks};
-use crate::model::fault::{self, Outcome};
+use crate::model::fault::{self, Fault, Outcome};
 use crate::model::limits::CREDENTIAL_CACHE_SECONDS;
 use crate::store::{Session, Weight};
 
@@ -69,6 +69,11 @@ fn said(auth: &Auth, token: &str) -> Outcome<Said> {
         until: end(&claims),
         is_old: tokens.is_old(&claims, now),
     })
+}
+
+/// The same as for another issuer's token.
+fn refused() -> Fault {
+    Fault::new(&fault::INVALID_TOKEN, "The credentials are not right.")
 }
 
 /// The proof, and whether the token is to be replaced. None: it is not good any more.

@@ -70,7 +70,7 @@ pub async fn leave(app: &App, request: &HttpRequest) -> Outcome<Answer> {
 pub fn instead(app: &App, request: &HttpRequest, fault: &Fault) -> Option<Answer> {
     let headers = request.headers();
     let is_page = request.method() == Method::GET && wants_page(headers) && !headers.contains_key(header::AUTHORIZATION);
-    if fault.kind != &fault::UNAUTHENTICATED || !is_page {
+    if fault.kind.status != 401 || !is_page {
         return None;
     }
     // Below the prefix of `public_url`, as the redirect after signing in puts that in front again.
@@ -137,7 +137,7 @@ pub async fn sign_out(app: &App, request: &HttpRequest, presented: Presented<'_>
         Err(fault) => Err(fault),
     };
     match ended {
-        Err(fault) if fault.kind != &fault::UNAUTHENTICATED => Err(fault),
+        Err(fault) if fault.kind.status != 401 => Err(fault),
         _ => {
             visitor::tell(request, news);
             Ok(())
