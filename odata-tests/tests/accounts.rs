@@ -563,12 +563,13 @@ fn attempts_are_counted() {
         }
         assert!(seen.starts_with(&[0, 0, 0, 0]), "{seen:?}");
     }
-    // Nor does the right password help a stranger before the time; but whoever was here before is let in.
-    assert_eq!(sign_in("uma", &right, "198.51.100.1").status, 429);
+    // Nor does the right password help a stranger before the time; but whoever was here before is let in. (In other letters, as what was
+    // proved a moment ago is not tested again.)
+    assert_eq!(sign_in("Uma", &right, "198.51.100.1").status, 429);
     assert_eq!(sign_in("uma", &format!("{right} "), "203.0.113.1").status, 401);
-    assert_eq!(sign_in("uma", &right, "203.0.113.1").status, 200);
+    assert_eq!(sign_in("UMA", &right, "203.0.113.1").status, 200);
     std::thread::sleep(Duration::from_millis(4_100));
-    assert_eq!(sign_in("uma", &right, "198.51.100.1").status, 200);
+    assert_eq!(sign_in("uMA", &right, "198.51.100.1").status, 200);
     // One address that tries many names.
     let statuses: Vec<u16> = (0..14)
         .map(|number| sign_in(&format!("user{number}"), "guess", "192.0.2.77").status)
