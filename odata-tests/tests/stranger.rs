@@ -28,9 +28,6 @@ fn walk(system: System) {
     let mut site = Site::build(system);
     let crossed = site.cross();
     let seeded = begin.elapsed();
-    for note in &site.notes {
-        println!("{}: {note}", system.name());
-    }
     let mut walk = Walk::new(site);
     // What anybody may invoke comes last: it may end sessions, and wrong passwords have consequences.
     let (open, places): (Vec<Probe>, Vec<Probe>) = walk.places().into_iter().partition(|probe| walk.is_open(probe));
@@ -57,6 +54,9 @@ fn walk(system: System) {
 }
 
 fn summary(walk: Walk, system: System, places: &[Probe], more: &str) {
+    for note in &walk.site.notes {
+        println!("{}: {note}", system.name());
+    }
     let tally = walk.tally.into_inner().expect("no counter panics");
     let callers: BTreeSet<&str> = tally.keys().map(|(caller, _)| *caller).collect();
     let total: usize = tally.values().sum();

@@ -197,6 +197,10 @@ impl Site {
             if !is_owned(schema, navigation.target) || is_ownership(schema, row.ty, navigation) || is_tenants(row.ty) {
                 continue;
             }
+            // Keys that tenants have each for themselves cannot lead to another.
+            if schema.types[row.ty].has_tenant_key() || schema.types[navigation.target].has_tenant_key() {
+                continue;
+            }
             let Some(foreign) = self.beyond(navigation, nowhere) else {
                 continue;
             };
