@@ -226,15 +226,17 @@ fn behaviour(raw: &RawOperation, operation: &Operation) -> Behaviour {
         Some(RawBehaviour::Handler(name)) => Behaviour::Handler(name.clone()),
         Some(RawBehaviour::Query(text)) => Behaviour::Query(text.clone()),
         Some(RawBehaviour::Change(texts)) => Behaviour::Set(texts.clone()),
-        None if operation.name == TEMPLATE && is_own_collection(operation) => Behaviour::Handler(TEMPLATE.to_owned()),
+        None if operation.name == TEMPLATE && is_own_collection(operation) && operation.arguments().is_empty() => {
+            Behaviour::Handler(TEMPLATE.to_owned())
+        }
         None => Behaviour::Missing,
     }
 }
 
-/// Bound to a collection of what it answers one of, without parameters.
+/// Bound to a collection of what it answers one of.
 fn is_own_collection(operation: &Operation) -> bool {
     let bound = operation.binding().filter(|(_, collection)| *collection);
-    bound.is_some_and(|(ty, _)| operation.entities() == Some((ty, false))) && operation.arguments().is_empty()
+    bound.is_some_and(|(ty, _)| operation.entities() == Some((ty, false)))
 }
 
 fn samples(operation: &Operation) -> Vec<Value> {
