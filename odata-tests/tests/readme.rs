@@ -181,7 +181,10 @@ fn every_promise_has_a_test() {
         let held = row.trim_end_matches('|').rsplit('|').next().unwrap_or_default().trim();
         assert!(!held.is_empty(), "{row}");
         for path in held.split(' ') {
-            assert!(path.starts_with("odata-tests/") && root.join(path).exists(), "{path} is not there: {row}");
+            assert!(
+                path.starts_with("odata-tests/") && root.join(path).exists(),
+                "{path} is not there: {row}"
+            );
         }
         promises += 1;
     }

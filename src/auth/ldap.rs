@@ -96,9 +96,7 @@ pub async fn prove(
     };
     // As long as for a user of this server. Those that wait here together have not failed yet when they are let in.
     let too_many = || auth.guard.check(attempt, auth.engine.clock.now()).err();
-    if let Err(fault) = auth.hasher.verify(password.to_owned(), None, too_many).await? {
-        return Err(fault);
-    }
+    auth.hasher.verify(password.to_owned(), None, too_many).await??;
     // Some directories read a password up to its first NUL.
     if name.is_empty() || name.len() > DIRECTORY_NAME_BYTES || password.is_empty() || password.contains('\0') {
         return Err(refused());
