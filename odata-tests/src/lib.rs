@@ -13,6 +13,7 @@
 //! | [`case`] | the format of case files |
 //! | [`issuer`] | an issuer of tokens on loopback |
 //! | [`kdc`] | a Kerberos realm of our own |
+//! | [`lists`] | random trees with access control lists, and who may do what with them |
 //! | [`mailbox`] | a mail server |
 //! | [`matching`] | expected against actual |
 //! | [`runner`] | runs case files |
@@ -38,6 +39,7 @@ pub mod database;
 pub mod fixture;
 pub mod issuer;
 pub mod kdc;
+pub mod lists;
 pub mod mailbox;
 pub mod matching;
 pub mod multipart;
