@@ -1,7 +1,8 @@
 //! What a fresh database needs: the catalogue of permissions, the root tenant, its roles, the SYSTEM user and the first administrator.
 
 use super::Engine;
-use super::identity::{add_role, add_tenant, add_user, complete_catalogue, list_users};
+use super::catalogue::{add_role, complete_catalogue};
+use super::identity::{add_tenant, add_user, list_users};
 use crate::model::caller::{SYSTEM_TENANT, SYSTEM_USER, role};
 use crate::model::edm::Value;
 use crate::model::fault::Outcome;

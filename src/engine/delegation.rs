@@ -4,7 +4,7 @@
 //! password or mail address may be changed), and the name of a permission that roles hold.
 
 use super::Engine;
-use super::identity::BUILT_IN;
+use super::catalogue::BUILT_IN;
 use super::permission::forbidden;
 use super::row::Entity;
 use crate::model::caller::{Caller, Guid, SYSTEM_TENANT, role};

@@ -1,6 +1,5 @@
 //! Users, their roles and their tenants, as signing in needs them: read from the built-in sets like any other entity.
 
-use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::external::External;
@@ -14,7 +13,6 @@ use crate::model::edm::{Cell, Value};
 use crate::model::expr::{Expr, Source};
 use crate::model::fault::{self, Fault, Outcome};
 use crate::model::query::Order;
-use crate::model::rights::ADMINISTRATOR;
 use crate::model::schema::{Join, TypeId};
 use crate::model::target::Body;
 use crate::store::{Output, Restriction, Select, Session, Update, count_fact, fact};
@@ -189,85 +187,9 @@ pub(super) fn settle(engine: &Engine, session: &mut Session<'_>, new: &Entity) -
         let Some(Value::Bytes(tenant)) = new.key(entity).into_iter().next() else {
             return Ok(());
         };
-        return add_roles(engine, session, Guid::try_from(tenant.as_slice()).unwrap_or(SYSTEM_TENANT));
+        return super::catalogue::add_roles(engine, session, Guid::try_from(tenant.as_slice()).unwrap_or(SYSTEM_TENANT));
     }
     names::check(engine, session, new)
-}
-
-pub(super) fn add_roles(engine: &Engine, session: &mut Session<'_>, tenant: Guid) -> Outcome<()> {
-    for (name, permissions) in BUILT_IN_ROLES {
-        let role = add_role(engine, session, tenant, name)?;
-        grant(engine, session, role, permissions)?;
-    }
-    Ok(())
-}
-
-/// `RoleType` of the roles that every tenant has. Clients cannot make such roles, nor give them other names.
-pub const BUILT_IN: &str = "BuiltIn";
-
-/// Roles that every tenant has (`reference/appclusive.md` 4.1), and the permissions that they hold at first.
-const BUILT_IN_ROLES: &[(&str, &[&str])] = &[
-    (role::CLOUD_ADMIN, &[ADMINISTRATOR]),
-    (role::CLOUD_USER, &[EVERYTHING]),
-    ("CloudGuest", &[]),
-    (role::CREATOR_OWNER, &[]),
-    (role::EVERYONE, &["Apc:SessionsCanRead", "Apc:SessionsCanDelete"]),
-    ("AppclusiveEveryone", &[]),
-    (role::PARENT_TENANT, &[]),
-    (role::CHILD_TENANTS, &[]),
-];
-
-/// Every verb and operation of every set; to write one that decides what callers may do, a permission has to name it.
-pub(super) const EVERYTHING: &str = "*:*Can*";
-
-/// Patterns that the catalogue has beside a name for each set and verb.
-const PATTERNS: &[&str] = &[
-    ADMINISTRATOR,
-    EVERYTHING,
-    "*:*CanCreate",
-    "*:*CanRead",
-    "*:*CanUpdate",
-    "*:*CanDelete",
-];
-
-/// Makes the permissions that are missing: in the root tenant, for all to grant, one for each set and verb and each operation.
-pub fn complete_catalogue(engine: &Engine, session: &mut Session<'_>) -> Outcome<()> {
-    let own = Restriction::Columns(vec!["Tid".to_owned()], vec![Value::Bytes(SYSTEM_TENANT.to_vec())]);
-    let known = engine.columns(session, engine.core_type("Permissions")?, &["Name"], None, vec![own])?;
-    let mut known: HashSet<String> = known
-        .into_iter()
-        .flatten()
-        .filter_map(|name| match name {
-            Value::Text(name) => Some(name),
-            _ => None,
-        })
-        .collect();
-    let names = engine.targets.list.iter().map(|target| target.name.as_str());
-    for name in PATTERNS.iter().copied().chain(names) {
-        if known.insert(name.to_owned()) {
-            engine.add_built_in(session, "Permissions", SYSTEM_TENANT, vec![("Name", text(name))])?;
-        }
-    }
-    Ok(())
-}
-
-/// Gives a role permissions of the catalogue.
-fn grant(engine: &Engine, session: &mut Session<'_>, role: i64, names: &[&str]) -> Outcome<()> {
-    let (_, table, near, far) = engine.role_link("Permissions")?;
-    for name in names {
-        let columns = ["Name", "Tid"].map(str::to_owned).to_vec();
-        let of = Restriction::Columns(columns, vec![text(name), Value::Bytes(SYSTEM_TENANT.to_vec())]);
-        let found = engine.columns(session, engine.core_type("Permissions")?, &["Id"], None, vec![of])?;
-        let id = found.into_iter().flatten().next();
-        let id = id.ok_or_else(|| Fault::internal(format!("the catalogue has no {name}")))?;
-        engine.insert_pair(session, table, (&near, &[Value::Integer(role)]), (&far, &[id]))?;
-    }
-    Ok(())
-}
-
-/// Makes a built-in role of a tenant.
-pub fn add_role(engine: &Engine, session: &mut Session<'_>, tenant: Guid, name: &str) -> Outcome<i64> {
-    engine.add_built_in(session, "Roles", tenant, vec![("Name", text(name)), ("RoleType", text(BUILT_IN))])
 }
 
 /// Makes a user with roles of its tenant.

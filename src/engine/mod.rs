@@ -8,6 +8,7 @@ mod acl;
 pub mod audit;
 pub mod bootstrap;
 mod cascade;
+pub mod catalogue;
 mod deep;
 mod delegation;
 mod expand;

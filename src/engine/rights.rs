@@ -7,7 +7,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Engine, identity};
+use super::{Engine, catalogue, identity};
 use crate::model::caller::{Caller, Entry, Guid, SYSTEM_TENANT, Tenants, role};
 use crate::model::edm::Value;
 use crate::model::fault::{self, Fault, Outcome};
@@ -219,7 +219,7 @@ impl Engine {
         let values = vec![
             Value::Bytes(tenant.to_vec()),
             Value::Text(name.to_owned()),
-            Value::Text(identity::BUILT_IN.to_owned()),
+            Value::Text(catalogue::BUILT_IN.to_owned()),
         ];
         self.roles_where(session, self.core_type("Roles")?, vec![Restriction::Columns(names, values)])
     }

@@ -1,7 +1,7 @@
 //! The tree of tenants: who is above whom, how requests name a tenant, and what it takes to end one.
 
 use super::Engine;
-use super::identity::{BUILT_IN, add_roles};
+use super::catalogue::{BUILT_IN, add_roles};
 use super::permission::forbidden;
 use super::row::Entity;
 use crate::model::caller::{Caller, Guid, SYSTEM_TENANT, SYSTEM_USER, Scope};

@@ -106,7 +106,7 @@ fn built_in_schema_loads() {
     assert!(user.properties[8].concurrency && user.properties[0].generated && user.properties[1].read_only);
     let users = table(&schema, "core_users");
     assert!(users.indexes.contains(&Index {
-        columns: vec!["Name".into()],
+        columns: vec!["Tid".into(), "Name".into()],
         unique: true
     }));
     assert!(users.indexes.contains(&Index {

@@ -3,7 +3,8 @@
 
 use super::{ALLOW, OF_ROLE, OF_USER};
 use crate::engine::Engine;
-use crate::engine::identity::{self, EVERYTHING};
+use crate::engine::catalogue::EVERYTHING;
+use crate::engine::identity;
 use crate::engine::permission::forbidden;
 use crate::engine::resolve::Place;
 use crate::engine::row::Entity;
