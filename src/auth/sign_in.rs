@@ -36,8 +36,8 @@ pub async fn by_password(auth: &Auth, print: Option<Print>, name: String, passwo
         return Err(refused());
     }
     let attempt = auth.guard.admit(Some(ldap::counted(auth, &name)), from, auth.engine.clock.now())?;
-    let mut named = None;
-    let tested = test(auth, print, &name, password, &attempt, &mut named).await;
+    let (mut named, mut namesakes) = (None, 0);
+    let tested = test(auth, print, &name, password, &attempt, (&mut named, &mut namesakes)).await;
     let note = |user: Option<(i64, Guid)>, succeeded: bool| {
         let sign_in = SignIn {
             what: "SignIn",
@@ -49,7 +49,11 @@ pub async fn by_password(auth: &Auth, print: Option<Print>, name: String, passwo
     };
     match &tested {
         Ok(Tested::Now(proof)) => {
-            auth.guard.succeeded(&attempt);
+            // Where several have the name, the success of one says nothing about who guesses at another's password.
+            match namesakes {
+                0 | 1 => auth.guard.succeeded(&attempt),
+                _ => auth.guard.untried(&attempt),
+            }
             note(Some((proof.caller.user, proof.caller.tenant)), true);
         }
         Err(fault) if fault.kind != &fault::UNAUTHENTICATED => auth.guard.untried(&attempt),
@@ -68,14 +72,14 @@ pub async fn by_password(auth: &Auth, print: Option<Print>, name: String, passwo
     }
 }
 
-/// The test itself; `named` learns whose name it is.
+/// The test itself; `named` learns whose name it is, `namesakes` how many have it.
 async fn test(
     auth: &Auth,
     print: Option<Print>,
     name: &str,
     password: String,
     attempt: &Attempt,
-    named: &mut Option<(i64, Guid)>,
+    (named, namesakes): (&mut Option<(i64, Guid)>, &mut usize),
 ) -> Outcome<Tested> {
     let (engine, wanted) = (auth.engine.clone(), name.to_owned());
     let (candidates, version) = auth
@@ -87,8 +91,12 @@ async fn test(
             Ok((names::candidates(&engine, session, &wanted)?, version))
         })
         .await?;
+    *namesakes = candidates.iter().flatten().count();
     *named = candidates.iter().flatten().next().map(|user| (user.id, user.tenant));
-    let local = candidates.iter().flatten().find(|user| ldap::has_local_password(user));
+    let local = candidates
+        .iter()
+        .flatten()
+        .find(|user| user.active && ldap::has_local_password(user));
     if let Some(proof) = ldap::prove(auth, print, name, &password, local, attempt).await? {
         return Ok(Tested::Now(proof));
     }

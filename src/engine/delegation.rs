@@ -6,6 +6,7 @@
 use super::Engine;
 use super::catalogue::BUILT_IN;
 use super::permission::forbidden;
+use super::rights::Which;
 use super::row::Entity;
 use crate::model::caller::{Caller, Guid, SYSTEM_TENANT, role};
 use crate::model::edm::Value;
@@ -53,10 +54,14 @@ impl Engine {
         let Some(power) = self.power(entity.ty)? else { return Ok(()) };
         let text = |entity: &Entity, name: &str| self.text_of(entity, name);
         match power {
-            Power::User => match before.and_then(|user| self.number_of(user)) {
-                Some(user) if user != caller.user => self.check_power_over(session, caller, user),
-                _ => Ok(()),
-            },
+            Power::User => {
+                self.check_source(caller, before, after)?;
+                // Oneself, too: a token that is limited to some permissions must not set the password that has all of them.
+                match before.and_then(|user| self.number_of(user)) {
+                    Some(user) => self.check_power_over(session, caller, user),
+                    None => Ok(()),
+                }
+            }
             Power::Permission => {
                 let names = [before, after].map(|entity| entity.and_then(|entity| text(entity, "Name")));
                 if let Some(name) = &names[1] {
@@ -90,6 +95,18 @@ impl Engine {
                     None => Ok(()),
                 }
             }
+        }
+    }
+
+    /// Whom a directory or an issuer takes for a user is said by administrators alone: the roles that it gives go to that user.
+    fn check_source(&self, caller: &Caller, before: Option<&Entity>, after: Option<&Entity>) -> Outcome<()> {
+        let Some(after) = after else { return Ok(()) };
+        let source = self.text_of(after, "ExternalType").unwrap_or_default();
+        let same = |name: &str| before.is_some_and(|before| self.text_of(before, name) == self.text_of(after, name));
+        let is_internal = before.is_none() && (source.is_empty() || source == "Internal");
+        match caller.rights.administrator || is_internal || same("ExternalType") && same("ExternalId") {
+            true => Ok(()),
+            false => Err(forbidden("Only an administrator says whom another system takes for a user.")),
         }
     }
 
@@ -150,7 +167,7 @@ impl Engine {
         if tenant == SYSTEM_TENANT && name == role::UBER_ADMIN && !caller.rights.operator {
             return Err(more_than_held());
         }
-        let roles = self.with_included(session, vec![first], tenant)?;
+        let roles = self.with_included(session, vec![first], tenant, Which::All)?;
         let names = self.permissions_of(session, roles.iter().map(|role| role.id).collect())?;
         self.check_covers(caller, names)
     }

@@ -10,12 +10,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::{Engine, catalogue, identity};
 use crate::model::caller::{Caller, Entry, Guid, SYSTEM_TENANT, Tenants, role};
 use crate::model::edm::Value;
+use crate::model::expr::Expr;
 use crate::model::fault::{self, Fault, Outcome};
 use crate::model::limits::{CREDENTIAL_CACHE, PERMISSIONS_HELD, ROLES_HELD};
 use crate::model::rights::{Holding, Reach, Rights, Role, RowRules, Verb};
 use crate::model::schema::{Join, TypeId};
 use crate::odata::row_rule;
 use crate::store::{Restriction, Session};
+
+/// Which roles are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Which {
+    /// Those that count.
+    Active,
+    /// Those that may count tomorrow, too.
+    All,
+}
 
 /// A user, as far as the rights go.
 struct Holder {
@@ -110,7 +120,7 @@ impl Engine {
 
     /// The roles that a user holds in a tenant.
     fn roles_in(&self, session: &mut Session<'_>, user: &Holder, tenant: Guid) -> Outcome<Vec<Role>> {
-        let mut first = self.linked_roles(session, "Users", vec![Value::Integer(user.id)])?;
+        let mut first = self.linked_roles(session, "Users", vec![Value::Integer(user.id)], Which::Active)?;
         let implied = match () {
             () if tenant == user.tenant => Some(role::EVERYONE),
             () if identity::parent_of(self, session, tenant)? == Some(user.tenant) => Some(role::PARENT_TENANT),
@@ -120,13 +130,13 @@ impl Engine {
         if let Some(implied) = implied {
             first.extend(self.built_in_role(session, tenant, implied)?);
         }
-        self.with_included(session, first, tenant)
+        self.with_included(session, first, tenant, Which::Active)
     }
 
     /// Roles together with those that they include, as far as they count in a tenant.
-    pub(super) fn with_included(&self, session: &mut Session<'_>, first: Vec<Role>, tenant: Guid) -> Outcome<Vec<Role>> {
+    pub(super) fn with_included(&self, session: &mut Session<'_>, first: Vec<Role>, tenant: Guid, which: Which) -> Outcome<Vec<Role>> {
         self.closure(session, first, tenant, |engine, session, role| {
-            engine.linked_roles(session, "Roles", vec![Value::Integer(role)])
+            engine.linked_roles(session, "Roles", vec![Value::Integer(role)], which)
         })
     }
 
@@ -165,7 +175,7 @@ impl Engine {
             far: near,
             values: found,
         };
-        self.roles_where(session, ty, vec![holders])
+        self.roles_where(session, ty, vec![holders], Which::Active)
     }
 
     /// Roles together with those that include them, as far as they count in a tenant.
@@ -178,7 +188,7 @@ impl Engine {
                 far: near.clone(),
                 values: vec![Value::Integer(role)],
             };
-            engine.roles_where(session, ty, vec![link])
+            engine.roles_where(session, ty, vec![link], Which::Active)
         })
     }
 
@@ -200,7 +210,7 @@ impl Engine {
     }
 
     /// Active roles at the other end of a link: those that a user holds (`Users`), or that a role includes (`Roles`).
-    fn linked_roles(&self, session: &mut Session<'_>, navigation: &str, key: Vec<Value>) -> Outcome<Vec<Role>> {
+    fn linked_roles(&self, session: &mut Session<'_>, navigation: &str, key: Vec<Value>, which: Which) -> Outcome<Vec<Role>> {
         let (ty, table, near, far) = self.role_link(navigation)?;
         // Seen from the user, the columns change sides.
         let (near, far) = if navigation == "Users" { (far, near) } else { (near, far) };
@@ -210,7 +220,7 @@ impl Engine {
             far,
             values: key,
         };
-        self.roles_where(session, ty, vec![link])
+        self.roles_where(session, ty, vec![link], which)
     }
 
     /// The active built-in role of a tenant with a name.
@@ -221,13 +231,18 @@ impl Engine {
             Value::Text(name.to_owned()),
             Value::Text(catalogue::BUILT_IN.to_owned()),
         ];
-        self.roles_where(session, self.core_type("Roles")?, vec![Restriction::Columns(names, values)])
+        self.roles_where(
+            session,
+            self.core_type("Roles")?,
+            vec![Restriction::Columns(names, values)],
+            Which::Active,
+        )
     }
 
-    fn roles_where(&self, session: &mut Session<'_>, ty: TypeId, restrictions: Vec<Restriction>) -> Outcome<Vec<Role>> {
+    fn roles_where(&self, session: &mut Session<'_>, ty: TypeId, restrictions: Vec<Restriction>, which: Which) -> Outcome<Vec<Role>> {
         let rows = self.columns(session, ty, &["Id", "Name", "Tid", "Active"], None, restrictions)?;
         let role = |row: Vec<Value>| match row.as_slice() {
-            [Value::Integer(id), Value::Text(name), tenant, Value::Boolean(true)] => Some(Role {
+            [Value::Integer(id), Value::Text(name), tenant, Value::Boolean(active)] if *active || which == Which::All => Some(Role {
                 id: *id,
                 name: name.clone(),
                 tenant: as_guid(tenant)?,
@@ -272,6 +287,27 @@ impl Engine {
         }
     }
 
+    /// Where a set lets the caller at his own rows alone, there are no others for him by any other way, but for those of types whose sets
+    /// let him at all.
+    fn own_rule(&self, rights: &Rights, user: i64, root: TypeId, verb: Verb) -> Option<Expr> {
+        let (mut is_own, mut types) = (false, Vec::new());
+        for (id, set) in self.schema.sets.iter().enumerate() {
+            if self.schema.types[set.entity_type].root != root {
+                continue;
+            }
+            match rights.reach(id, verb) {
+                Reach::Own => is_own = true,
+                Reach::All => types.extend(self.schema.types[set.entity_type].family.iter().copied()),
+                Reach::Nothing => {}
+            }
+        }
+        let own = self.own_rows(user, root).filter(|_| is_own && !types.contains(&root))?;
+        Some(match types.is_empty() {
+            true => own,
+            false => own.or(Expr::IsOf { source: 0, types }),
+        })
+    }
+
     /// The rules of schema files about rows. Administrators see all rows of the tenant.
     fn add_row_rules(&self, rights: &mut Rights, user: i64, tenant: Guid) -> Outcome<()> {
         if rights.administrator {
@@ -279,17 +315,8 @@ impl Engine {
         }
         for verb in Verb::ALL {
             let mut rules = HashMap::new();
-            // Where no set lets the caller at more than his own rows, there are no others for him, by whatever way.
             for &root in self.home_sets.keys() {
-                let sets = self.schema.sets.iter().enumerate();
-                let reaches = sets.filter(|(_, set)| self.schema.types[set.entity_type].root == root);
-                let mut reaches = reaches
-                    .map(|(id, _)| rights.reach(id, verb))
-                    .filter(|reach| *reach != Reach::Nothing)
-                    .peekable();
-                if reaches.peek().is_some() && reaches.all(|reach| reach == Reach::Own) {
-                    rules.extend(self.own_rows(user, root).map(|own| (root, own)));
-                }
+                rules.extend(self.own_rule(rights, user, root, verb).map(|rule| (root, rule)));
             }
             for (id, entity) in self.schema.types.iter().enumerate().filter(|(_, entity)| !entity.rows.is_empty()) {
                 let mut about = entity.rows.iter().filter(|rule| rule.verbs.contains(&verb)).peekable();

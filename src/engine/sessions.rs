@@ -4,6 +4,7 @@
 use serde_json::Value as Json;
 
 use super::Engine;
+use super::accounts::token::{self, Purpose};
 use super::identity::{raise_security_version, security_version};
 use super::resolve::Place;
 use super::row::Entity;
@@ -138,6 +139,9 @@ impl Engine {
                 }
             }
         }
+        // Who knew the password before must not have its successor sent to himself.
+        token::end(session, user, Purpose::Mail)?;
+        token::end(session, user, Purpose::Reset)?;
         raise_security_version(session)
     }
 

@@ -189,5 +189,5 @@ fn as_guid(value: &Value) -> Option<Guid> {
 }
 
 fn guid(text: &str) -> Option<Guid> {
-    as_guid(&text::parse(Edm::Guid, text.trim())?)
+    as_guid(&text::parse(Edm::Guid, text)?)
 }

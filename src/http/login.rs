@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::app::App;
 use super::body;
-use super::origin::{origin, split_url};
+use super::origin::{client, origin, split_url};
 use super::reply::Answer;
 use super::visitor::{self, Visitor, Work, without_token};
 use crate::auth::{Cookie, Fresh, News, Presented};
@@ -106,7 +106,7 @@ async fn enter(app: &App, request: &HttpRequest, name: &str, password: &str) -> 
     app.finish.cors.check_page(request, &origin(&app.config, request)?)?;
     let presented = Presented {
         password: Some((name, password)),
-        from: request.peer_addr().map(|peer| peer.ip()),
+        from: client(&app.config, request),
         ..Presented::default()
     };
     sign_in(app, request, presented).await

@@ -80,6 +80,7 @@ limits! {
     NEXT_BYTES = 2_048, "Longest path that a browser is sent to after signing in; it stands in the URL of the log-in page.";
     CLIENT_BYTES = 200, "Most of what a client calls itself that a session keeps.";
     PASSWORD_BYTES = 1_024, "Longest password: hashing time must not follow the input.";
+    SESSION_DAYS = 30, "Longest session, however often its token is renewed.";
     PERMISSION_BYTES = 512, "Longest name of a permission: names are held against every set and operation.";
     ROLES_HELD = 500, "Most roles that one caller holds, those within others counted too: all are read when somebody signs in.";
     PERMISSIONS_HELD = 10_000, "Most permissions of one caller, for the same reason.";

@@ -202,7 +202,7 @@ fn unknown_people_become_users_where_the_settings_say_so() {
         for (what, more) in [
             (
                 "a name that is taken",
-                json!({"sub": "x-1", "preferred_username": "admin", "tid": HOME}),
+                json!({"sub": "x-1", "preferred_username": "alice", "tid": HOME}),
             ),
             (
                 "in other letters",

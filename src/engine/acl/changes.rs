@@ -100,14 +100,12 @@ impl Engine {
     /// others, so that it does not get two lists at once.
     fn claim_node(&self, session: &mut Session<'_>, caller: &Caller, node: i64) -> Outcome<Option<Entity>> {
         let nodes = self.core_type("Nodes")?;
-        let place = Place::of(nodes, None, vec![Value::Integer(node)]);
-        let entity = match self.locked(session, &Scope::of(caller), &place) {
-            Err(fault) if fault.kind == &fault::NOT_FOUND => return Ok(None),
-            entity => entity?,
-        };
-        let rule = caller.rights.rows[Verb::Update as usize].get(&nodes).cloned();
-        self.check_within(session, &Scope::verb(caller, nodes, Verb::Update, rule), &entity)?;
-        Ok(Some(entity))
+        let set = self.schema.sets.iter().position(|set| set.entity_type == nodes);
+        let place = Place::of(nodes, set, vec![Value::Integer(node)]);
+        match self.claim(session, caller, &place, Verb::Update) {
+            Err(fault) if fault.kind == &fault::NOT_FOUND => Ok(None),
+            claimed => claimed.map(|(_, entity)| Some(entity)),
+        }
     }
 
     fn check_ace(&self, session: &mut Session<'_>, caller: &Caller, before: Option<&Entity>, after: Option<&Entity>) -> Outcome<()> {

@@ -8,6 +8,7 @@ use crate::engine::Engine;
 use crate::engine::acl::{ALLOW, Ace, DENY, List, Lists, OF_ROLE, OF_USER, Trustee};
 use crate::engine::layout::Columns;
 use crate::engine::permission::{Verb, forbidden};
+use crate::engine::rights::Which;
 use crate::engine::row::Entity;
 use crate::model::caller::{Caller, SYSTEM_TENANT, Scope};
 use crate::model::edm::{Cell, Value};
@@ -368,7 +369,7 @@ fn rights_of_role(engine: &Engine, session: &mut Session<'_>, caller: &Caller, r
         }),
         _ => None,
     });
-    let roles = engine.with_included(session, first.into_iter().collect(), caller.tenant)?;
+    let roles = engine.with_included(session, first.into_iter().collect(), caller.tenant, Which::Active)?;
     let names = engine.permissions_of(session, roles.iter().map(|role| role.id).collect())?;
     let held = Holding {
         roles,

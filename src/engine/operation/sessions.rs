@@ -9,7 +9,7 @@ use crate::model::caller::{Caller, Guid, SessionKind};
 use crate::model::clock::{SECOND, Ticks};
 use crate::model::edm::Value;
 use crate::model::fault::{self, Fault, Outcome};
-use crate::model::limits::{API_TOKEN_DAYS, API_TOKEN_SCOPE, IMPERSONATION_MINUTES, NAME_BYTES};
+use crate::model::limits::{API_TOKEN_DAYS, API_TOKEN_SCOPE, IMPERSONATION_MINUTES, NAME_BYTES, SESSION_DAYS};
 use crate::model::text;
 use crate::odata::canonical;
 use crate::store::{Restriction, Session};
@@ -228,9 +228,27 @@ impl Engine {
     /// `NOT_FOUND` when it has been ended.
     pub fn renew(&self, session: &mut Session<'_>, user: i64, name: &str, id: i64) -> Outcome<Fresh> {
         let (tokens, now) = (self.tokens()?, self.clock.now());
-        let until = now + tokens.life();
+        let until = (now + tokens.life()).min(self.longest_session(session, user, id)?);
         self.extend_session(session, id, until)?;
         tokens.sign(user, name, id, now, until)
+    }
+
+    /// When a session ends at the latest, however often it is renewed. Whom somebody else knows has to be shown to be there still.
+    fn longest_session(&self, session: &mut Session<'_>, user: i64, id: i64) -> Outcome<Ticks> {
+        let key = |id: i64| vec![Restriction::Key(vec![Value::Integer(id)])];
+        let source = self.columns(session, self.core_type("Users")?, &["ExternalType"], None, key(user))?;
+        let created = self.columns(session, self.core_type("Sessions")?, &["Created"], None, key(id))?;
+        let is_internal =
+            matches!(source.first().map(Vec::as_slice), Some([Value::Text(source)]) if source.is_empty() || source == "Internal");
+        let begin = match created.first().map(Vec::as_slice) {
+            Some([Value::Text(created)]) => text::text_to_ticks(created),
+            _ => None,
+        };
+        let life = match is_internal {
+            true => SESSION_DAYS as i64 * DAY,
+            false => self.tokens()?.life(),
+        };
+        Ok(begin.ok_or_else(Fault::not_found)? + life)
     }
 
     /// Ends the session that a caller has come with; whether there was one.

@@ -9,6 +9,7 @@ mod cases;
 mod client;
 mod cluster;
 mod fixture;
+mod identity;
 mod measure;
 mod options;
 mod report;
@@ -58,6 +59,13 @@ fn run(options: &Options) -> Outcome<()> {
     for server in &contenders[2..] {
         if options.takes("batch") {
             report.note(bulk::batch(server, options.rows)?);
+        }
+        if options.takes("identity") {
+            let url = server
+                .cluster
+                .as_ref()
+                .map_or_else(|| sqlite_url(&folder.path), |cluster| cluster.url.clone());
+            report.note(identity::cost(server, &url, &folder.path.join("plugins"), options.rows)?);
         }
         if options.takes("stream") {
             report.note(bulk::stream(server)?);
