@@ -1,5 +1,6 @@
 //! Tokens that somebody has forged, and tokens of sessions that have ended: on both databases, and on two servers over one.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
@@ -215,14 +216,27 @@ fn what_one_instance_ends_has_ended_on_the_other() {
         token
     };
 
-    let token = begin();
-    let target = format!("/api/Core/Sessions({}L)", claims(&token)["sid"]);
-    let reply = house
-        .client("ann")
-        .send("DELETE", &target, &[("If-Match", "*")], None)
-        .expect("an answer");
-    assert_eq!(reply.status, 204, "{}", reply.text());
-    assert_eq!((status(&other, &token), status(one, &token)), (401, 401), "the session is deleted");
+    // The other one is asked all the time, so that it has something to remember.
+    let is_over = AtomicBool::new(false);
+    let busy = sign_in(&house.client("boss"));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                status(&other, &busy);
+            }
+        });
+        for _ in 0..20 {
+            let token = begin();
+            let target = format!("/api/Core/Sessions({}L)", claims(&token)["sid"]);
+            let ann = house.client("ann");
+            let reply = ann.send("DELETE", &target, &[("If-Match", "*")], None).expect("an answer");
+            let after = (status(&other, &token), status(one, &token));
+            is_over.store(reply.status != 204 || after != (401, 401), Ordering::Relaxed);
+            assert_eq!(reply.status, 204, "{}", reply.text());
+            assert_eq!(after, (401, 401), "the session is deleted");
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
 
     let token = begin();
     change(r#"{"Active": false}"#);

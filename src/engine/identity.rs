@@ -1,6 +1,7 @@
 //! Users, their roles and their tenants, as signing in needs them: read from the built-in sets like any other entity.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::external::External;
 use super::row::Entity;
@@ -43,35 +44,39 @@ pub fn security_version(session: &mut Session<'_>) -> Outcome<i64> {
     Ok(fact(session, SECURITY_VERSION)?.and_then(|text| text.parse().ok()).unwrap_or(0))
 }
 
-/// Remembers the security version where this process alone serves the database, so that a read by key does not cost a second read.
+/// Remembers the security version for [`WATCH`], so that not every request costs a second read.
 ///
-/// A change through this process counts from its commit on ([`expire`](SecurityWatch::expire)); one by another program, such as
-/// `odonata user`, after [`WATCH_TICKS`]. Where several instances share a database, nothing is remembered.
+/// A change through this process counts from its commit on ([`expire`](SecurityWatch::expire)). One by another instance counts at the
+/// latest when it is acknowledged: the answer is held back for as long as versions are remembered (see [`raise_security_version`]).
+/// One by a command, such as `odonata user`, counts [`WATCH`] later.
 #[derive(Debug, Default)]
 pub struct SecurityWatch(Mutex<Watched>);
 
 #[derive(Debug, Default, Clone, Copy)]
 struct Watched {
     version: i64,
+    since: Ticks,
     until: Ticks,
     /// Counts the expiries: a version that was read before one is not remembered after it.
     expiries: u64,
 }
 
-/// 10 ms.
-const WATCH_TICKS: Ticks = SECOND / 100;
+/// How long a version is remembered.
+const WATCH: Duration = Duration::from_millis(10);
+const WATCH_TICKS: Ticks = WATCH.as_millis() as Ticks * SECOND / 1_000;
 
 impl SecurityWatch {
-    /// The version now.
+    /// The version; `now` was asked before.
     pub fn version(&self, session: &mut Session<'_>, now: Ticks) -> Outcome<i64> {
         let seen = *self.lock();
-        if now < seen.until {
+        // A clock that was set back makes nothing last longer.
+        if (seen.since..seen.until).contains(&now) {
             return Ok(seen.version);
         }
         let version = security_version(session)?;
         let mut watched = self.lock();
-        if session.has_one_process() && watched.expiries == seen.expiries {
-            (watched.version, watched.until) = (version, now + WATCH_TICKS);
+        if watched.expiries == seen.expiries {
+            (watched.version, watched.since, watched.until) = (version, now, now + WATCH_TICKS);
         }
         Ok(version)
     }
@@ -91,6 +96,7 @@ impl SecurityWatch {
 
 /// Says that such a change happened; part of its transaction.
 pub fn raise_security_version(session: &mut Session<'_>) -> Outcome<()> {
+    session.hold_answer(WATCH);
     count_fact(session, SECURITY_VERSION)
 }
 

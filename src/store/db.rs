@@ -128,7 +128,7 @@ impl Db {
             }
             Backend::Postgres(pool) => {
                 let mut connection = pool.get().map_err(fault::busy)?;
-                job(&mut Session::Postgres(&mut connection))
+                job(&mut Session::postgres(&mut connection))
             }
         }
     }
@@ -176,7 +176,7 @@ impl Db {
             Backend::Postgres(pool) => {
                 let mut connection = pool.get().map_err(fault::busy)?;
                 let mut kept = None;
-                let result = connection.transaction(|connection| match job(&mut Session::Postgres(connection)) {
+                let result = connection.transaction(|connection| match job(&mut Session::postgres(connection)) {
                     Ok(value) => Ok(value),
                     Err(differences) => {
                         kept = Some(differences);

@@ -29,7 +29,7 @@ pub fn own_tables(session: &mut Session<'_>) -> Outcome<()> {
                 versions::<diesel::sqlite::Sqlite>(&SQLITE),
             )
         }
-        Session::Postgres(connection) => {
+        Session::Postgres { connection, .. } => {
             connection.run_pending_migrations(POSTGRES).map_err(unusable)?;
             (
                 connection.applied_migrations().map_err(unusable)?,

@@ -42,8 +42,13 @@ pub fn pool(url: &str) -> Outcome<Pool<ConnectionManager<PgConnection>>> {
 pub fn transaction<T>(pool: &Pool<ConnectionManager<PgConnection>>, job: impl FnOnce(&mut Session<'_>) -> Outcome<T>) -> Outcome<T> {
     let mut connection = pool.get().map_err(fault::busy)?;
     let mut undone = None;
+    let mut held = Duration::ZERO;
     let result = connection.transaction(|connection| {
-        let result = catch_unwind(AssertUnwindSafe(|| job(&mut Session::Postgres(connection))));
+        let mut session = Session::postgres(connection);
+        let result = catch_unwind(AssertUnwindSafe(|| job(&mut session)));
+        if let Session::Postgres { hold, .. } = session {
+            held = hold;
+        }
         result
             .unwrap_or_else(|_| Err(Fault::internal("a write panicked")))
             .map_err(|fault| {
@@ -51,5 +56,8 @@ pub fn transaction<T>(pool: &Pool<ConnectionManager<PgConnection>>, job: impl Fn
                 diesel::result::Error::RollbackTransaction
             })
     });
-    result.map_err(|error| undone.unwrap_or_else(|| fault::of(error)))
+    drop(connection);
+    let result = result.map_err(|error| undone.unwrap_or_else(|| fault::of(error)))?;
+    std::thread::sleep(held);
+    Ok(result)
 }

@@ -1,5 +1,7 @@
 //! A connection lent to a job, and the one place where rows are read.
 
+use std::time::Duration;
+
 use diesel::connection::{Connection, DefaultLoadingMode, LoadConnection, SimpleConnection};
 use diesel::pg::{Pg, PgConnection, PgValue};
 use diesel::row::{Field, Row};
@@ -19,15 +21,33 @@ pub enum Session<'a> {
     /// To SQLite.
     Sqlite(&'a mut SqliteConnection),
     /// To PostgreSQL.
-    Postgres(&'a mut PgConnection),
+    Postgres {
+        /// The connection.
+        connection: &'a mut PgConnection,
+        /// See [`hold_answer`](Session::hold_answer).
+        hold: Duration,
+    },
 }
 
-impl Session<'_> {
+impl<'a> Session<'a> {
+    pub(super) fn postgres(connection: &'a mut PgConnection) -> Session<'a> {
+        let hold = Duration::ZERO;
+        Session::Postgres { connection, hold }
+    }
+
     /// For which database statements are rendered.
     pub(super) fn dialect(&self) -> Dialect {
         match self {
             Session::Sqlite(_) => Dialect::Sqlite,
-            Session::Postgres(_) => Dialect::Postgres,
+            Session::Postgres { .. } => Dialect::Postgres,
+        }
+    }
+
+    /// The answer to this write goes out so long after its commit: what other instances remember for that long is forgotten then, and
+    /// whoever has the answer meets nobody who does not know of the change. Nothing where one process serves the database.
+    pub fn hold_answer(&mut self, time: Duration) {
+        if let Session::Postgres { hold, .. } = self {
+            *hold = time.max(*hold);
         }
     }
 
@@ -40,7 +60,7 @@ impl Session<'_> {
     pub fn alone(&mut self) -> Outcome<()> {
         match self {
             Session::Sqlite(_) => Ok(()),
-            Session::Postgres(_) => self.batch("SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock(7023914)"),
+            Session::Postgres { .. } => self.batch("SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock(7023914)"),
         }
     }
 
@@ -52,7 +72,7 @@ impl Session<'_> {
                     read_sqlite(&row.map_err(fault::of)?, kinds, rows)?;
                 }
             }
-            Session::Postgres(connection) => {
+            Session::Postgres { connection, .. } => {
                 for row in LoadConnection::<DefaultLoadingMode>::load(*connection, sql).map_err(fault::of)? {
                     read_postgres(&row.map_err(fault::of)?, kinds, rows)?;
                 }
@@ -65,7 +85,7 @@ impl Session<'_> {
     pub(super) fn execute(&mut self, sql: &Sql) -> Outcome<usize> {
         match self {
             Session::Sqlite(connection) => connection.execute_returning_count(sql).map_err(fault::of),
-            Session::Postgres(connection) => connection.execute_returning_count(sql).map_err(fault::of),
+            Session::Postgres { connection, .. } => connection.execute_returning_count(sql).map_err(fault::of),
         }
     }
 
@@ -73,7 +93,7 @@ impl Session<'_> {
     pub(super) fn batch(&mut self, text: &str) -> Outcome<()> {
         match self {
             Session::Sqlite(connection) => connection.batch_execute(text).map_err(fault::of),
-            Session::Postgres(connection) => connection.batch_execute(text).map_err(fault::of),
+            Session::Postgres { connection, .. } => connection.batch_execute(text).map_err(fault::of),
         }
     }
 
@@ -82,7 +102,7 @@ impl Session<'_> {
     pub fn defer_references(&mut self) -> Outcome<()> {
         match self {
             Session::Sqlite(_) => self.batch("PRAGMA defer_foreign_keys = ON"),
-            Session::Postgres(_) => self.batch("SET CONSTRAINTS ALL DEFERRED"),
+            Session::Postgres { .. } => self.batch("SET CONSTRAINTS ALL DEFERRED"),
         }
     }
 }
