@@ -54,7 +54,7 @@ impl Db {
         if let Some(path) = url.strip_prefix("sqlite:") {
             let path = path.strip_prefix("//").unwrap_or(path);
             let mut connection = sqlite::open_writer(path)?;
-            migrate::own_tables(&mut Session::Sqlite(&mut connection))?;
+            migrate::own_tables(&mut Session::sqlite(&mut connection))?;
             let readers = Arc::new(Readers::new(path)?);
             return Ok(Db {
                 backend: Backend::Sqlite {
@@ -167,7 +167,7 @@ impl Db {
             Backend::Sqlite { readers, .. } => {
                 let mut connection = sqlite::open_writer(readers.path())?;
                 connection.batch_execute("BEGIN IMMEDIATE").map_err(fault::of)?;
-                let result = job(&mut Session::Sqlite(&mut connection));
+                let result = job(&mut Session::sqlite(&mut connection));
                 connection
                     .batch_execute(if result.is_ok() { "COMMIT" } else { "ROLLBACK" })
                     .map_err(fault::of)?;
@@ -197,7 +197,7 @@ impl Db {
 fn snapshot<T>(connection: &mut diesel::sqlite::SqliteConnection, job: impl FnOnce(&mut Session<'_>) -> Outcome<T>) -> Outcome<T> {
     connection.batch_execute("BEGIN").map_err(fault::of)?;
     // The transaction ends also when the job panics, or the connection would keep its snapshot for ever.
-    let result = catch_unwind(AssertUnwindSafe(|| job(&mut Session::Sqlite(connection))));
+    let result = catch_unwind(AssertUnwindSafe(|| job(&mut Session::sqlite(connection))));
     connection.batch_execute("COMMIT").map_err(fault::of)?;
     result.unwrap_or_else(|_| Err(Fault::internal("a read panicked")))
 }

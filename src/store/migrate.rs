@@ -4,7 +4,7 @@
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::dialect::Dialect;
-use super::session::Session;
+use super::session::{Connected, Session};
 use super::sql::Sql;
 use crate::model::edm::{Cell, Edm, Value};
 use crate::model::fault::{self, Fault, Outcome};
@@ -21,15 +21,15 @@ const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 pub fn own_tables(session: &mut Session<'_>) -> Outcome<()> {
     session.alone()?;
     let unusable = |error: Box<dyn std::error::Error + Send + Sync>| Fault::internal(format!("migrations: {error}"));
-    let (applied, known) = match session {
-        Session::Sqlite(connection) => {
+    let (applied, known) = match &mut session.connection {
+        Connected::Sqlite(connection) => {
             connection.run_pending_migrations(SQLITE).map_err(unusable)?;
             (
                 connection.applied_migrations().map_err(unusable)?,
                 versions::<diesel::sqlite::Sqlite>(&SQLITE),
             )
         }
-        Session::Postgres { connection, .. } => {
+        Connected::Postgres(connection) => {
             connection.run_pending_migrations(POSTGRES).map_err(unusable)?;
             (
                 connection.applied_migrations().map_err(unusable)?,

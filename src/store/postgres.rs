@@ -8,7 +8,7 @@ use diesel::pg::PgConnection;
 use diesel::r2d2::{ConnectionManager, CustomizeConnection, Error, Pool};
 
 use super::fault;
-use super::session::Session;
+use super::session::{After, Session};
 use crate::model::fault::{Fault, Outcome};
 use crate::model::limits;
 
@@ -42,13 +42,11 @@ pub fn pool(url: &str) -> Outcome<Pool<ConnectionManager<PgConnection>>> {
 pub fn transaction<T>(pool: &Pool<ConnectionManager<PgConnection>>, job: impl FnOnce(&mut Session<'_>) -> Outcome<T>) -> Outcome<T> {
     let mut connection = pool.get().map_err(fault::busy)?;
     let mut undone = None;
-    let mut held = Duration::ZERO;
+    let mut after = After::default();
     let result = connection.transaction(|connection| {
         let mut session = Session::postgres(connection);
         let result = catch_unwind(AssertUnwindSafe(|| job(&mut session)));
-        if let Session::Postgres { hold, .. } = session {
-            held = hold;
-        }
+        after = session.after;
         result
             .unwrap_or_else(|_| Err(Fault::internal("a write panicked")))
             .map_err(|fault| {
@@ -58,6 +56,6 @@ pub fn transaction<T>(pool: &Pool<ConnectionManager<PgConnection>>, job: impl Fn
     });
     drop(connection);
     let result = result.map_err(|error| undone.unwrap_or_else(|| fault::of(error)))?;
-    std::thread::sleep(held);
+    after.run();
     Ok(result)
 }

@@ -17,62 +17,92 @@ use crate::model::schema::ColumnKind;
 
 /// A connection, for the time of one job. Inside [`Db::write`](super::Db::write) it is in a transaction.
 #[allow(missing_debug_implementations)]
-pub enum Session<'a> {
-    /// To SQLite.
+pub struct Session<'a> {
+    pub(super) connection: Connected<'a>,
+    pub(super) after: After,
+}
+
+/// To which database.
+pub(super) enum Connected<'a> {
     Sqlite(&'a mut SqliteConnection),
-    /// To PostgreSQL.
-    Postgres {
-        /// The connection.
-        connection: &'a mut PgConnection,
-        /// See [`hold_answer`](Session::hold_answer).
-        hold: Duration,
-    },
+    Postgres(&'a mut PgConnection),
+}
+
+/// What follows the commit of a job, and only that.
+#[derive(Default)]
+pub(super) struct After {
+    hold: Duration,
+    calls: Vec<Box<dyn FnOnce() + Send>>,
+}
+
+impl After {
+    /// The job is committed, and not yet acknowledged.
+    pub(super) fn run(self) {
+        self.calls.into_iter().for_each(|call| call());
+        if !self.hold.is_zero() {
+            std::thread::sleep(self.hold);
+        }
+    }
 }
 
 impl<'a> Session<'a> {
+    pub(super) fn sqlite(connection: &'a mut SqliteConnection) -> Session<'a> {
+        Session {
+            connection: Connected::Sqlite(connection),
+            after: After::default(),
+        }
+    }
+
     pub(super) fn postgres(connection: &'a mut PgConnection) -> Session<'a> {
-        let hold = Duration::ZERO;
-        Session::Postgres { connection, hold }
+        Session {
+            connection: Connected::Postgres(connection),
+            after: After::default(),
+        }
+    }
+
+    /// Called after the commit of this job; not at all if it is undone. Must be short and must not use the database: others wait.
+    pub fn after_commit(&mut self, call: impl FnOnce() + Send + 'static) {
+        self.after.calls.push(Box::new(call));
     }
 
     /// For which database statements are rendered.
     pub(super) fn dialect(&self) -> Dialect {
-        match self {
-            Session::Sqlite(_) => Dialect::Sqlite,
-            Session::Postgres { .. } => Dialect::Postgres,
+        match &self.connection {
+            Connected::Sqlite(_) => Dialect::Sqlite,
+            Connected::Postgres(_) => Dialect::Postgres,
         }
     }
 
     /// The answer to this write goes out so long after its commit: what other instances remember for that long is forgotten then, and
     /// whoever has the answer meets nobody who does not know of the change. Nothing where one process serves the database.
     pub fn hold_answer(&mut self, time: Duration) {
-        if let Session::Postgres { hold, .. } = self {
-            *hold = time.max(*hold);
+        if !self.has_one_process() {
+            self.after.hold = time.max(self.after.hold);
         }
     }
 
     /// No other server process works on the database.
     pub fn has_one_process(&self) -> bool {
-        matches!(self, Session::Sqlite(_))
+        matches!(self.connection, Connected::Sqlite(_))
     }
 
     /// Waits until no other instance does what must happen once, such as making the tables; takes as long as it takes.
     pub fn alone(&mut self) -> Outcome<()> {
-        match self {
-            Session::Sqlite(_) => Ok(()),
-            Session::Postgres { .. } => self.batch("SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock(7023914)"),
+        match &mut self.connection {
+            Connected::Sqlite(_) => Ok(()),
+            Connected::Postgres(_) => self.batch("SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock(7023914)"),
         }
     }
 
     /// Runs a statement that gives rows; `kinds` are those of its columns.
     pub(super) fn fetch(&mut self, sql: &Sql, kinds: &[ColumnKind], rows: &mut Rows) -> Outcome<()> {
-        match self {
-            Session::Sqlite(connection) => {
+        match &mut self.connection {
+            Connected::Sqlite(connection) => {
                 for row in LoadConnection::<DefaultLoadingMode>::load(*connection, sql).map_err(fault::of)? {
                     read_sqlite(&row.map_err(fault::of)?, kinds, rows)?;
                 }
             }
-            Session::Postgres { connection, .. } => {
+            Connected::Postgres(connection) => {
                 for row in LoadConnection::<DefaultLoadingMode>::load(*connection, sql).map_err(fault::of)? {
                     read_postgres(&row.map_err(fault::of)?, kinds, rows)?;
                 }
@@ -83,26 +113,26 @@ impl<'a> Session<'a> {
 
     /// Runs a statement and says how many rows it changed.
     pub(super) fn execute(&mut self, sql: &Sql) -> Outcome<usize> {
-        match self {
-            Session::Sqlite(connection) => connection.execute_returning_count(sql).map_err(fault::of),
-            Session::Postgres { connection, .. } => connection.execute_returning_count(sql).map_err(fault::of),
+        match &mut self.connection {
+            Connected::Sqlite(connection) => connection.execute_returning_count(sql).map_err(fault::of),
+            Connected::Postgres(connection) => connection.execute_returning_count(sql).map_err(fault::of),
         }
     }
 
     /// Runs fixed statements without binds.
     pub(super) fn batch(&mut self, text: &str) -> Outcome<()> {
-        match self {
-            Session::Sqlite(connection) => connection.batch_execute(text).map_err(fault::of),
-            Session::Postgres { connection, .. } => connection.batch_execute(text).map_err(fault::of),
+        match &mut self.connection {
+            Connected::Sqlite(connection) => connection.batch_execute(text).map_err(fault::of),
+            Connected::Postgres(connection) => connection.batch_execute(text).map_err(fault::of),
         }
     }
 
     /// Checks foreign keys at the end of the transaction: for loading rows that refer to later ones. Only in a job that is
     /// alone in its transaction ([`Db::write_alone`](super::Db::write_alone)), since the commit fails as a whole.
     pub fn defer_references(&mut self) -> Outcome<()> {
-        match self {
-            Session::Sqlite(_) => self.batch("PRAGMA defer_foreign_keys = ON"),
-            Session::Postgres { .. } => self.batch("SET CONSTRAINTS ALL DEFERRED"),
+        match &mut self.connection {
+            Connected::Sqlite(_) => self.batch("PRAGMA defer_foreign_keys = ON"),
+            Connected::Postgres(_) => self.batch("SET CONSTRAINTS ALL DEFERRED"),
         }
     }
 }

@@ -66,7 +66,7 @@ impl Readers {
             Some(connection) => connection,
             None => open(&self.path, "PRAGMA query_only = ON;")?,
         };
-        let result = job(&mut Session::Sqlite(&mut connection));
+        let result = job(&mut Session::sqlite(&mut connection));
         INLINE.with_borrow_mut(|all| all.push((self.id, connection)));
         result
     }
@@ -261,7 +261,7 @@ mod tests {
         let mut sql = Sql::new(Dialect::Sqlite);
         sql.push("SELECT '9' COLLATE odata_decimal < '10', '10' COLLATE odata_decimal < '9'");
         let mut rows = Rows::new(2);
-        Session::Sqlite(&mut connection)
+        Session::sqlite(&mut connection)
             .fetch(&sql, &[ColumnKind::Primitive(Edm::Boolean); 2], &mut rows)
             .unwrap();
         assert_eq!((rows.cell(0, 0), rows.cell(0, 1)), (Cell::Boolean(true), Cell::Boolean(false)));

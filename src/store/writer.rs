@@ -10,7 +10,7 @@ use diesel::connection::SimpleConnection;
 use diesel::sqlite::SqliteConnection;
 
 use super::fault;
-use super::session::Session;
+use super::session::{After, Session};
 use crate::model::fault::{Fault, Outcome};
 use crate::model::limits;
 
@@ -26,6 +26,7 @@ struct Pending<T, J, D> {
     job: Option<J>,
     done: D,
     result: Option<Outcome<T>>,
+    after: After,
 }
 
 impl<T: Send, J: FnOnce(&mut Session<'_>) -> Outcome<T> + Send, D: FnOnce(Outcome<T>) + Send> Work for Pending<T, J, D> {
@@ -33,6 +34,7 @@ impl<T: Send, J: FnOnce(&mut Session<'_>) -> Outcome<T> + Send, D: FnOnce(Outcom
         let Some(job) = self.job.take() else { return false };
         let result = catch_unwind(AssertUnwindSafe(|| job(session))).unwrap_or_else(|_| Err(Fault::internal("a write panicked")));
         let succeeded = result.is_ok();
+        self.after = std::mem::take(&mut session.after);
         self.result = Some(result);
         succeeded
     }
@@ -40,7 +42,10 @@ impl<T: Send, J: FnOnce(&mut Session<'_>) -> Outcome<T> + Send, D: FnOnce(Outcom
     fn answer(self: Box<Self>, commit: Result<(), String>) {
         (self.done)(match (self.result, commit) {
             (Some(Err(fault)), _) => Err(fault),
-            (Some(result), Ok(())) => result,
+            (Some(result), Ok(())) => {
+                self.after.run();
+                result
+            }
             (_, Err(cause)) => Err(commit_fault(&cause)),
             (None, Ok(())) => Err(Fault::internal("a write was not run")),
         });
@@ -81,6 +86,7 @@ impl Writer {
             job: Some(job),
             done,
             result: None,
+            after: After::default(),
         });
         let queue = self.queue.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let Some(queue) = queue.as_ref() else {
@@ -150,7 +156,7 @@ fn run(mut connection: SqliteConnection, queue: &Receiver<Write>) {
 /// A job that fails is undone alone. An error is one of the transaction itself, which is lost then.
 fn in_savepoint(connection: &mut SqliteConnection, work: &mut dyn Work) -> Result<(), String> {
     connection.batch_execute("SAVEPOINT job").map_err(|error| error.to_string())?;
-    let succeeded = work.run(&mut Session::Sqlite(connection));
+    let succeeded = work.run(&mut Session::sqlite(connection));
     let end = if succeeded { "RELEASE job" } else { "ROLLBACK TO job; RELEASE job" };
     connection.batch_execute(end).map_err(|error| error.to_string())
 }
