@@ -7,6 +7,7 @@
 use super::Engine;
 use super::links::{End, Reference};
 use super::permission::Verb;
+use super::queue::Checked;
 use super::resolve::{Parent, Place};
 use super::row::Entity;
 use crate::model::caller::Caller;
@@ -123,6 +124,9 @@ impl Engine {
         }
         self.check_references(session, &scope, &new, None)?;
         self.check_power(session, caller, None, Some(&new))?;
+        if let Checked::Known(known) = self.check_job(session, caller, &mut new)? {
+            return Ok(*known);
+        }
         self.insert(session, &mut new, &hidden)?;
         self.check_within(session, &scope, &new)?;
         if let Some(number) = numbered {
@@ -134,6 +138,7 @@ impl Engine {
         for link in later {
             self.link_new(session, caller, (&new, set), link)?;
         }
+        self.job_made(session, &mut new)?;
         Ok(new)
     }
 

@@ -23,6 +23,7 @@ pub mod names;
 pub mod operation;
 mod permission;
 pub mod property;
+pub mod queue;
 mod read;
 mod resolve;
 pub mod rights;
@@ -63,6 +64,8 @@ pub struct Engine {
     cascading: HashMap<TypeId, Vec<Incoming>>,
     /// The security version, as last seen.
     pub security: identity::SecurityWatch,
+    /// Who waits for jobs.
+    pub desk: queue::Desk,
     /// Makes tokens; there when the server serves.
     pub tokens: OnceLock<Tokens>,
     /// What people may do about their own accounts.
@@ -96,6 +99,7 @@ impl Engine {
             unenforced,
             cascading,
             security: identity::SecurityWatch::default(),
+            desk: queue::Desk::default(),
             tokens: OnceLock::new(),
             accounts: accounts::Config::default(),
             journal: audit::Journal::default(),

@@ -7,6 +7,7 @@ mod accounts;
 mod acl;
 mod built_in;
 mod declared;
+mod jobs;
 mod sessions;
 mod tenants;
 
@@ -196,6 +197,11 @@ const fn of_lists(name: &'static str, binds: Binds, arguments: usize, run: Run) 
     }
 }
 
+/// One that moves a job: for whoever holds its permission.
+const fn of_job(name: &'static str, arguments: usize, run: Run) -> Handler {
+    of_lists(name, Binds::One("Jobs"), arguments, run)
+}
+
 /// One about what a user holds.
 const fn of_user(name: &'static str, arguments: usize, run: Run) -> Handler {
     Handler {
@@ -316,6 +322,19 @@ pub const HANDLERS: &[Handler] = &[
         binds: Binds::One("Roles"),
         ..open("RolePermissions", 0, acl::role_permissions)
     },
+    of_job("SubmitJob", 0, jobs::submit),
+    of_job("KillJob", 0, jobs::kill),
+    of_job("RemoveJob", 0, jobs::remove),
+    of_job("RestartJob", 0, jobs::restart),
+    of_job("RetryJob", 0, jobs::retry),
+    of_job("JobHeartbeat", 5, jobs::heartbeat),
+    of_job("JobProgress", 3, jobs::progress),
+    of_job("JobLog", 3, jobs::append_log),
+    of_job("FinishJob", 3, jobs::finish),
+    of_job("FailJob", 4, jobs::fail),
+    of_job("DeferJob", 4, jobs::defer),
+    of_job("JobResult", 1, jobs::job_result),
+    of_job("JobError", 1, jobs::job_error),
 ];
 
 /// A handler by its name.

@@ -41,6 +41,7 @@ impl Engine {
         let links = std::mem::take(&mut body.links);
         let given: Vec<usize> = body.values.iter().map(|(index, _)| *index).collect();
         let mut changed = self.apply(&current, body, replace)?;
+        self.check_job_change(&current, &mut changed)?;
         let mut hidden = Vec::new();
         let elsewhere = self.apply_links(session, caller, place.set, &mut changed, &mut hidden, (links, &given))?;
         self.check_references(session, &scope, &changed, Some(&current))?;

@@ -15,6 +15,7 @@ pub mod mail_token;
 pub mod media;
 mod migrate;
 mod postgres;
+mod queue;
 mod select;
 mod session;
 mod sources;
@@ -25,6 +26,7 @@ mod writer;
 
 pub use change::{Delete, Insert, Pair, Update, clear, clear_where, count_fact, fact, set_fact};
 pub use db::{Db, Weight};
+pub use queue::{Asker, JobRow, Queue};
 pub use select::{Output, Partition, Restriction, Select};
 pub use session::Session;
 pub use tree::Tree;

@@ -154,7 +154,7 @@ fn permissions(scope: &Value) -> Outcome<Vec<String>> {
 }
 
 /// A value of a complex type of Core.
-fn object(engine: &Engine, name: &str, members: &[(&str, Value)]) -> Outcome<Given> {
+pub(super) fn object(engine: &Engine, name: &str, members: &[(&str, Value)]) -> Outcome<Given> {
     let core = engine
         .schema
         .endpoint("Core")

@@ -1,0 +1,181 @@
+//! What clients do with jobs: submit, kill, remove, restart, try again, and say how it ended outside.
+
+use serde_json::Value as Json;
+
+use super::enqueue::New;
+use super::job::{Job, Values, moment, word};
+use super::state::{self, State, Step};
+use super::work::Failure;
+use crate::engine::Engine;
+use crate::model::caller::Caller;
+use crate::model::edm::Value;
+use crate::model::fault::{self, Fault, Outcome};
+use crate::store::Session;
+
+/// What of a job the one that is made from it has, too.
+const COPIED: &[&str] = &[
+    "Priority",
+    "Attempts",
+    "RetrySeconds",
+    "DeferSeconds",
+    "TimeoutSeconds",
+    "WallSeconds",
+    "LeaseSeconds",
+    "Tags",
+    "Unique",
+    "Chain",
+    "RefId",
+    "EntityKindId",
+    "Token",
+];
+
+/// What has become of a job that was restarted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Restarted {
+    /// It waited, and is due now.
+    Same,
+    /// It had ended; this one does the same again.
+    New(i64),
+}
+
+/// How something ended outside: version 1 of the result of a job.
+struct Outside {
+    succeeded: bool,
+    message: String,
+    description: String,
+}
+
+impl Outside {
+    fn read(text: &str) -> Outcome<Outside> {
+        let bad = |message: String| Fault::new(&fault::BAD_ARGUMENT, message).of("JobResult");
+        let json: Json = serde_json::from_str(text).map_err(|error| bad(format!("JobResult is a JSON object, as text: {error}.")))?;
+        let succeeded = json["Succeeded"].as_bool();
+        let text = |name: &str| json[name].as_str().unwrap_or_default().to_owned();
+        Ok(Outside {
+            succeeded: succeeded.ok_or_else(|| bad("JobResult says in `Succeeded` whether it is one.".to_owned()))?,
+            message: text("Message"),
+            description: text("Description"),
+        })
+    }
+}
+
+impl Engine {
+    /// A draft is complete.
+    ///
+    /// # Errors
+    /// `CONFLICT`.
+    pub fn submit_job(&self, session: &mut Session<'_>, job: &mut Job) -> Outcome<()> {
+        state::step(job.state, Step::Submit)?;
+        job.write(self, session, vec![("Submitted", Value::Boolean(true))])?;
+        let (to, values) = self.first_state(session, job)?;
+        job.write(self, session, values)?;
+        job.state = to;
+        job.remember(self, session, Some(State::Draft), Some(to), "")?;
+        self.desk.work.ring_after(session);
+        Ok(())
+    }
+
+    /// Nobody is to work on it any more. What nobody works on ends at once; else its worker is told with its next word.
+    ///
+    /// # Errors
+    /// `CONFLICT` for what has ended.
+    pub fn kill_job(&self, session: &mut Session<'_>, job: &mut Job, by: &str) -> Outcome<()> {
+        if job.state == State::Stopping {
+            return Ok(());
+        }
+        let why = format!("killed by {by}");
+        let values = vec![("KilledAt", moment(self.clock.now())), ("Error", word(&why))];
+        job.step(self, session, Step::Kill, &why, values)?;
+        self.desk.moves.ring_after(session);
+        match job.state.is_end() {
+            true => self.ended(session, job),
+            false => Ok(()),
+        }
+    }
+
+    /// Takes a job away with all that belongs to it: at once, or when its worker has stopped.
+    pub fn remove_job(&self, session: &mut Session<'_>, job: &mut Job, by: &str) -> Outcome<()> {
+        if job.state.is_end() {
+            self.desk.moves.ring_after(session);
+            return self.delete_job(session, job);
+        }
+        job.write(self, session, vec![("RemoveAtEnd", Value::Boolean(true))])?;
+        self.kill_job(session, job, by)
+    }
+
+    /// What waits for its time is due now; what has ended is done again, by another job.
+    ///
+    /// # Errors
+    /// `CONFLICT` for what is queued or being worked on.
+    pub fn restart_job(&self, session: &mut Session<'_>, caller: &Caller, job: &mut Job) -> Outcome<Restarted> {
+        if !job.state.is_end() {
+            let values = self.place(session, job)?;
+            job.step(self, session, Step::Restart, "", values)?;
+            self.desk.work.ring_after(session);
+            return Ok(Restarted::Same);
+        }
+        let mut values: Values<'_> = COPIED.iter().map(|name| (*name, job.value(self, name).clone())).collect();
+        values.push(("ParentId", Value::Integer(job.id)));
+        let parameters = if let Value::Text(text) = job.value(self, "Parameters") {
+            Some(text.clone())
+        } else {
+            None
+        };
+        let new = New {
+            tenant: job.tenant,
+            user: caller.user,
+            name: job.text(self, "Name"),
+            kind: &job.kind,
+            parameters,
+            values,
+        };
+        self.enqueue(session, new).map(Restarted::New)
+    }
+
+    /// One more attempt for what has failed, was killed or has expired.
+    ///
+    /// # Errors
+    /// `CONFLICT`.
+    pub fn retry_job(&self, session: &mut Session<'_>, job: &mut Job) -> Outcome<()> {
+        let attempts = job.integer(self, "Attempts").max(job.integer(self, "Failures") + 1);
+        let mut values = self.place(session, job)?;
+        values.extend([("Attempts", Value::Integer(attempts)), ("Losses", Value::Integer(0))]);
+        values.extend(["EndTime", "Deadline", "KilledAt", "Due"].map(|name| (name, Value::Null)));
+        job.step(self, session, Step::Retry, "", values)?;
+        self.desk.work.ring_after(session);
+        self.desk.moves.ring_after(session);
+        Ok(())
+    }
+
+    /// Somebody outside says how a job ended. A failure is written down; `ends` says whether it is also the end.
+    ///
+    /// # Errors
+    /// `BAD_ARGUMENT`, `CONFLICT`.
+    pub fn job_result(&self, session: &mut Session<'_>, job: &mut Job, result: &str, ends: bool) -> Outcome<()> {
+        let outside = Outside::read(result)?;
+        if outside.succeeded && ends {
+            return self.succeed(session, job, Some(result));
+        }
+        if job.state.is_end() {
+            return Err(Fault::new(&fault::CONFLICT, format!("The job is {}.", job.state.name())));
+        }
+        // A failure leaves state and condition as they are: somebody mends what is wrong, and says again how it ended.
+        let mut values = vec![("Error", word(result))];
+        if !outside.message.is_empty() {
+            values.extend([("Name", word(&outside.message)), ("Description", word(&outside.description))]);
+        }
+        job.write(self, session, values)?;
+        self.desk.moves.ring_after(session);
+        match job.state.is_held() {
+            true => self.fail_attempt(
+                session,
+                job,
+                Failure {
+                    error: result,
+                    retry: true,
+                },
+            ),
+            false => Ok(()),
+        }
+    }
+}

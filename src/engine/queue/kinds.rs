@@ -1,0 +1,125 @@
+//! Which kinds of jobs there are: what `JobKinds` declares, what this process does itself, and what registered runners do.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError, RwLock};
+
+use crate::engine::Engine;
+use crate::model::caller::{Guid, SYSTEM_TENANT};
+use crate::model::clock::{SECOND, Ticks};
+use crate::model::edm::Value;
+use crate::model::fault::{self, Fault, Outcome};
+use crate::store::{Restriction, Session};
+
+/// Jobs of this kind are nobody's here: whoever does them says so by `JobResult`.
+pub const EXTERNAL: &str = "external";
+
+/// How long something about a kind is remembered.
+const REMEMBERED: Ticks = SECOND;
+/// Most kinds that something is remembered about.
+const MOST: usize = 10_000;
+
+/// What is known of kinds.
+#[derive(Debug, Default)]
+pub struct Kinds {
+    handled: RwLock<Vec<String>>,
+    seen: Mutex<HashMap<(Guid, String), (Ticks, Defaults)>>,
+}
+
+/// What `JobKinds` says about a kind, for jobs that do not say themselves.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Defaults {
+    /// Most failures.
+    pub attempts: Option<i64>,
+    /// Longest attempt.
+    pub timeout: Option<i64>,
+    /// Longest silence.
+    pub lease: Option<i64>,
+    /// Only so many at once.
+    pub limited: bool,
+}
+
+impl Kinds {
+    /// This process does jobs of these kinds.
+    pub fn handle(&self, kinds: Vec<String>) {
+        *self.handled.write().unwrap_or_else(PoisonError::into_inner) = kinds;
+    }
+
+    /// Whether this process does them.
+    pub fn is_handled(&self, kind: &str) -> bool {
+        let handled = self.handled.read().unwrap_or_else(PoisonError::into_inner);
+        handled.iter().any(|known| known == kind)
+    }
+
+    fn recall(&self, key: &(Guid, String), now: Ticks) -> Option<Defaults> {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let (at, defaults) = seen.get(key)?;
+        (*at..*at + REMEMBERED).contains(&now).then_some(*defaults)
+    }
+
+    fn remember(&self, key: (Guid, String), now: Ticks, defaults: Defaults) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.len() >= MOST {
+            seen.clear();
+        }
+        seen.insert(key, (now, defaults));
+    }
+}
+
+/// What holds for jobs of a kind in a tenant.
+///
+/// # Errors
+/// `BAD_VALUE` for a kind that nobody knows.
+pub(super) fn of(engine: &Engine, session: &mut Session<'_>, tenant: Guid, kind: &str) -> Outcome<Defaults> {
+    let key = (tenant, kind.to_owned());
+    let now = engine.clock.now();
+    if let Some(known) = engine.desk.kinds.recall(&key, now) {
+        return Ok(known);
+    }
+    let declared = declared(engine, session, tenant, kind)?;
+    if declared.is_none() && kind != EXTERNAL && !engine.desk.kinds.is_handled(kind) && !has_runner(engine, session, tenant, kind)? {
+        let message = format!("There is no kind of job `{kind}`: no runner has registered for it, and JobKinds does not have it.");
+        return Err(Fault::new(&fault::BAD_VALUE, message).of("Kind"));
+    }
+    let defaults = declared.unwrap_or_default();
+    engine.desk.kinds.remember(key, now, defaults);
+    Ok(defaults)
+}
+
+/// What `JobKinds` says; the tenant's own row before the root tenant's.
+fn declared(engine: &Engine, session: &mut Session<'_>, tenant: Guid, kind: &str) -> Outcome<Option<Defaults>> {
+    let ty = engine.core_type("JobKinds")?;
+    for tenant in [tenant, SYSTEM_TENANT] {
+        let names = vec!["Tid".to_owned(), "Name".to_owned()];
+        let values = vec![Value::Bytes(tenant.to_vec()), Value::Text(kind.to_owned())];
+        let columns = ["Attempts", "TimeoutSeconds", "LeaseSeconds", "MaxParallel"];
+        let rows = engine.columns(session, ty, &columns, None, vec![Restriction::Columns(names, values)])?;
+        if let Some(row) = rows.first() {
+            let number = |index: usize| {
+                if let Value::Integer(number) = row[index] {
+                    Some(number)
+                } else {
+                    None
+                }
+            };
+            return Ok(Some(Defaults {
+                attempts: number(0),
+                timeout: number(1),
+                lease: number(2),
+                limited: number(3).is_some(),
+            }));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether a runner of the tenant or the root tenant has registered for a kind.
+fn has_runner(engine: &Engine, session: &mut Session<'_>, tenant: Guid, kind: &str) -> Outcome<bool> {
+    let ty = engine.core_type("Runners")?;
+    let tenants = vec![vec![Value::Bytes(tenant.to_vec())], vec![Value::Bytes(SYSTEM_TENANT.to_vec())]];
+    let of_tenants = Restriction::ColumnsIn(vec!["Tid".to_owned()], tenants);
+    let rows = engine.columns_up_to(session, ty, &["Kinds"], None, vec![of_tenants], Some(1_000))?;
+    Ok(rows.iter().any(|row| match &row[0] {
+        Value::Text(json) => serde_json::from_str::<Vec<String>>(json).is_ok_and(|kinds| kinds.iter().any(|known| known == kind)),
+        _ => false,
+    }))
+}

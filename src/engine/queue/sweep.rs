@@ -1,0 +1,130 @@
+//! What happens by itself when a time has come. Every instance sweeps; a job that another one is about to move is passed over.
+
+use super::job::{Job, Values, moment, word};
+use super::state::{State, Step};
+use super::work::Failure;
+use crate::engine::Engine;
+use crate::model::clock::Ticks;
+use crate::model::edm::Value;
+use crate::model::fault::Outcome;
+use crate::model::limits::{JOB_LOSSES, JOBS_SWEPT};
+use crate::store::{JobRow, Session};
+
+/// Which jobs, by what column, and what happens to one whose time there has come.
+struct Timer {
+    states: &'static [&'static str],
+    column: &'static str,
+    act: fn(&Engine, &mut Session<'_>, &mut Job) -> Outcome<()>,
+}
+
+const HELD: &[&str] = &["claimed", "running", "stopping"];
+const WORKED_ON: &[&str] = &["claimed", "running"];
+
+/// Every timer.
+const TIMERS: &[Timer] = &[
+    Timer {
+        states: &["delayed", "retrying", "deferred"],
+        column: "Due",
+        act: promote,
+    },
+    Timer {
+        states: HELD,
+        column: "LeaseUntil",
+        act: lose,
+    },
+    Timer {
+        states: WORKED_ON,
+        column: "TimeoutAt",
+        act: time_out,
+    },
+    Timer {
+        states: HELD,
+        column: "WallAt",
+        act: mark_overdue,
+    },
+];
+
+impl Engine {
+    /// Moves what is due; whether there may be more of it.
+    pub fn sweep_jobs(&self, session: &mut Session<'_>) -> Outcome<bool> {
+        let now = self.clock.now();
+        let mut is_more = false;
+        for timer in TIMERS {
+            let rows: Vec<JobRow> = self.queue()?.due(session, timer.states, timer.column, now, JOBS_SWEPT)?;
+            is_more |= rows.len() == JOBS_SWEPT;
+            for row in rows {
+                (timer.act)(self, session, &mut Job::of_row(self, row)?)?;
+            }
+        }
+        Ok(is_more)
+    }
+
+    /// Whether something is due; what a sweep begins with where writing costs more than reading.
+    pub fn is_job_due(&self, session: &mut Session<'_>) -> Outcome<bool> {
+        let now = self.clock.now();
+        Ok(self.next_sweep(session)?.is_some_and(|next| next <= now))
+    }
+
+    /// When the next sweep has something to do.
+    pub fn next_sweep(&self, session: &mut Session<'_>) -> Outcome<Option<Ticks>> {
+        let mut next: Option<Ticks> = None;
+        for timer in TIMERS {
+            let due = self.queue()?.next_due(session, timer.states, timer.column)?;
+            next = [next, due].into_iter().flatten().min();
+        }
+        Ok(next)
+    }
+}
+
+fn promote(engine: &Engine, session: &mut Session<'_>, job: &mut Job) -> Outcome<()> {
+    let values = engine.place(session, job)?;
+    job.step(engine, session, Step::Promote, "", values)?;
+    engine.desk.work.ring_after(session);
+    Ok(())
+}
+
+/// Its worker has been silent for too long.
+fn lose(engine: &Engine, session: &mut Session<'_>, job: &mut Job) -> Outcome<()> {
+    let now = engine.clock.now();
+    let worker = job.text(engine, "Worker").to_owned();
+    let why = format!("no word from {worker} since {}", job.text(engine, "HeartbeatAt"));
+    if job.state == State::Stopping {
+        return engine.fail_attempt(session, job, Failure { error: &why, retry: false });
+    }
+    let losses = job.integer(engine, "Losses") + 1;
+    let mut values: Values<'_> = vec![
+        ("ZombieAt", moment(now)),
+        ("Losses", Value::Integer(losses)),
+        ("Progress", Value::Null),
+        ("ProgressMessage", Value::Null),
+        ("RunnerId", Value::Null),
+        ("Error", word(&why)),
+    ];
+    if losses >= job.integer(engine, "Attempts").max(JOB_LOSSES as i64) {
+        values.retain(|(name, _)| *name != "RunnerId");
+        job.step(engine, session, Step::Fail, &why, values)?;
+        return engine.ended(session, job);
+    }
+    job.step(engine, session, Step::Lose, &why, values)?;
+    engine.desk.work.ring_after(session);
+    engine.desk.moves.ring_after(session);
+    Ok(())
+}
+
+fn time_out(engine: &Engine, session: &mut Session<'_>, job: &mut Job) -> Outcome<()> {
+    let seconds = job.integer(engine, "TimeoutSeconds");
+    let error = format!("timed out after {seconds} seconds");
+    engine.fail_attempt(
+        session,
+        job,
+        Failure {
+            error: &error,
+            retry: true,
+        },
+    )
+}
+
+fn mark_overdue(engine: &Engine, session: &mut Session<'_>, job: &mut Job) -> Outcome<()> {
+    job.write(engine, session, vec![("Overdue", Value::Boolean(true)), ("WallAt", Value::Null)])?;
+    engine.log_line(session, job, "WARNING", "It takes longer than its WallSeconds say.")
+}
