@@ -75,6 +75,8 @@ pub struct Settings {
     pub token_header: String,
     /// Threads that serve requests.
     pub workers: usize,
+    /// Threads that do jobs of built-in kinds.
+    pub job_threads: usize,
     /// Changes of entities with an ETag need `If-Match`.
     pub require_if_match: bool,
     /// Formats.
@@ -174,6 +176,7 @@ impl Settings {
             page_size: 0,
             tenant_headers: Vec::new(),
             token_header: String::new(),
+            job_threads: 4,
             workers: std::thread::available_parallelism().map_or(2, NonZeroUsize::get),
             require_if_match: false,
             preferences: Preferences::default(),

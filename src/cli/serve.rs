@@ -3,7 +3,8 @@
 use super::{House, say, told};
 use crate::engine::identity;
 use crate::http;
-use crate::jobs::Jobs;
+use crate::jobs::handlers::Handlers;
+use crate::jobs::{self, Jobs};
 use crate::settings::Settings;
 
 /// Serves until told to stop.
@@ -27,7 +28,12 @@ pub fn run(settings: &Settings) -> Result<(), String> {
         auth: settings.auth.clone(),
     };
     sign_up_tenant(&house)?;
-    let jobs = Jobs::start(&house.engine, &house.db, &settings.mail)?;
+    let work = jobs::Config {
+        mail: settings.mail.clone(),
+        handlers: Handlers::default(),
+        threads: settings.job_threads,
+    };
+    let jobs = Jobs::start(&house.engine, &house.db, work)?;
     let served = http::serve(config, house.engine.clone(), house.db.clone(), |address| {
         say(&format!("listening on http://{address}"))
     });

@@ -2,15 +2,22 @@
 //!
 //! Invariant: nothing that counts is only here. What is to be done stands in the database, and a process that dies takes nothing along.
 
+pub mod handlers;
 pub mod mail;
+mod pool;
+mod sweeper;
 mod transport;
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use handlers::Handlers;
+use pool::Pool;
 
 use crate::engine::Engine;
 use crate::model::fault::Fault;
+use crate::model::limits::SHUTDOWN_SECONDS;
 use crate::store::Db;
 
 /// How often somebody looks for work.
@@ -23,8 +30,20 @@ const AFTER_FAULT: Duration = Duration::from_secs(5);
 /// The threads.
 #[derive(Debug)]
 pub struct Jobs {
+    engine: Arc<Engine>,
     stop: Arc<Stop>,
-    journal: JoinHandle<()>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// What runs.
+#[derive(Debug, Default)]
+pub struct Config {
+    /// Mails.
+    pub mail: mail::Config,
+    /// What this process does itself.
+    pub handlers: Handlers,
+    /// How many threads do it; without one nobody here does.
+    pub threads: usize,
 }
 
 /// Says when to stop.
@@ -42,6 +61,10 @@ impl Stop {
         *waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
+    fn is_told(&self) -> bool {
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn tell(&self) {
         *self.told.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.bell.notify_all();
@@ -53,23 +76,38 @@ impl Jobs {
     ///
     /// # Errors
     /// The settings of the mail cannot be used.
-    pub fn start(engine: &Arc<Engine>, db: &Db, mail: &mail::Config) -> Result<Jobs, String> {
+    pub fn start(engine: &Arc<Engine>, db: &Db, config: Config) -> Result<Jobs, String> {
         let stop = Arc::new(Stop::default());
-        let sender = mail::Sender::new(engine.clone(), db.clone(), mail)?;
+        let sender = mail::Sender::new(engine.clone(), db.clone(), &config.mail)?;
         let until = stop.clone();
         // Nobody waits for the end of this one: it may be in the middle of a conversation with a slow server, and whatever it has
         // claimed is claimed again later.
         std::thread::spawn(move || sender.run(&until));
-        let (engine, db, until) = (engine.clone(), db.clone(), stop.clone());
-        let journal = std::thread::spawn(move || keep(&engine, &db, &until));
-        Ok(Jobs { stop, journal })
+        let mut threads = Pool::start(engine, db, config.handlers, config.threads, &stop);
+        for run in [keep, sweeper::run] {
+            let (engine, db, stop) = (engine.clone(), db.clone(), stop.clone());
+            threads.push(std::thread::spawn(move || run(&engine, &db, &stop)));
+        }
+        let engine = engine.clone();
+        Ok(Jobs { engine, stop, threads })
     }
 
-    /// Stops them, after the journal is written down.
+    /// Stops them: jobs are told to, the journal is written down.
     pub fn stop(self) {
         self.stop.tell();
-        // A panic there was reported there.
-        let _ = self.journal.join();
+        for bell in [&self.engine.desk.work, &self.engine.desk.moves, &self.engine.desk.times] {
+            bell.ring();
+        }
+        let patience = Instant::now() + Duration::from_secs(SHUTDOWN_SECONDS as u64);
+        for thread in self.threads {
+            while !thread.is_finished() && Instant::now() < patience {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            // A panic there was reported there. What does not end in time is claimed again later, by who is there then.
+            if thread.is_finished() {
+                let _ = thread.join();
+            }
+        }
     }
 }
 

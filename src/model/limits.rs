@@ -126,6 +126,7 @@ limits! {
     JOB_LOG_LINES = 100_000, "Most lines in the log of a job.";
     JOB_LOG_CALL_LINES = 1_000, "Most lines in one call.";
     JOB_LOG_LINE_BYTES = 8_192, "Longest line of a log; the rest of it is cut off.";
+    JOB_RETENTION_DAYS = 90, "How long an ended job is kept where JobKinds does not say.";
     JOBS_SWEPT = 100, "Jobs that one transaction moves because their time has come.";
     GROUP_COMMIT_WRITES = 256, "Most writes in one SQLite commit.";
     WRITE_QUEUE = 10_000, "Most writes waiting for the writer; past it the answer is 503.";

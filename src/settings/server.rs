@@ -201,6 +201,18 @@ pub const SERVER: &[Setting] = &[
         },
     },
     Setting {
+        key: "job_threads",
+        from: From::Anywhere,
+        value: "NUMBER",
+        default: "4",
+        help: "Threads that do jobs of built-in kinds; 0: this process does none",
+        set: |settings, text| {
+            let number = text.parse().ok().filter(|number| *number <= 1024);
+            settings.job_threads = number.ok_or("is a number from 0 to 1024".to_owned())?;
+            Ok(())
+        },
+    },
+    Setting {
         key: "require_if_match",
         from: From::Anywhere,
         value: "true|false",

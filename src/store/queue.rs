@@ -61,23 +61,38 @@ impl<'a> Queue<'a> {
                 .push(" = ")
                 .bind(column_kind(Some(self.jobs), name), value.clone());
         }
-        sql.push(" WHERE \"Id\" = (WITH full_kind AS MATERIALIZED (");
-        self.push_full(&mut sql);
-        sql.push(") SELECT j.\"Id\" FROM ")
-            .name(&self.jobs.name)
-            .push(" AS j WHERE j.\"State\" = 'queued'");
-        self.push_asker(&mut sql, asker);
-        sql.push(
-            " AND NOT EXISTS (SELECT 1 FROM full_kind AS f WHERE (f.name = j.\"Kind\" OR f.name = '*') AND (f.tenant = j.\"Tid\" OR f.tenant = ",
-        )
-        .value(Edm::Guid, Value::Bytes(SYSTEM_TENANT.to_vec()))
-        .push(")) ORDER BY j.\"Place\", j.\"Id\" LIMIT 1");
+        sql.push(" WHERE \"Id\" = (");
+        self.push_next(&mut sql, asker);
         if session.dialect() == Dialect::Postgres {
             sql.push(" FOR UPDATE OF j SKIP LOCKED");
         }
         sql.push(") RETURNING ");
         self.push_columns(&mut sql);
         Ok(self.fetch(session, &sql)?.pop())
+    }
+
+    /// Whether there is one to claim.
+    pub fn is_any(&self, session: &mut Session<'_>, asker: &Asker<'_>) -> Outcome<bool> {
+        let mut sql = Sql::new(session.dialect());
+        self.push_next(&mut sql, asker);
+        let mut rows = Rows::new(1);
+        session.fetch(&sql, &[ColumnKind::Primitive(Edm::Int64)], &mut rows)?;
+        Ok(!rows.is_empty())
+    }
+
+    /// The number of the first that may be claimed.
+    fn push_next(&self, sql: &mut Sql, asker: &Asker<'_>) {
+        sql.push("WITH full_kind AS MATERIALIZED (");
+        self.push_full(sql);
+        sql.push(") SELECT j.\"Id\" FROM ")
+            .name(&self.jobs.name)
+            .push(" AS j WHERE j.\"State\" = 'queued'");
+        self.push_asker(sql, asker);
+        sql.push(
+            " AND NOT EXISTS (SELECT 1 FROM full_kind AS f WHERE (f.name = j.\"Kind\" OR f.name = '*') AND (f.tenant = j.\"Tid\" OR f.tenant = ",
+        )
+        .value(Edm::Guid, Value::Bytes(SYSTEM_TENANT.to_vec()))
+        .push(")) ORDER BY j.\"Place\", j.\"Id\" LIMIT 1");
     }
 
     /// Kinds of which nobody gets any now: paused, or as many at work as may be. The root tenant's count for all tenants together.

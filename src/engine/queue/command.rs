@@ -140,7 +140,7 @@ impl Engine {
         let attempts = job.integer(self, "Attempts").max(job.integer(self, "Failures") + 1);
         let mut values = self.place(session, job)?;
         values.extend([("Attempts", Value::Integer(attempts)), ("Losses", Value::Integer(0))]);
-        values.extend(["EndTime", "Deadline", "KilledAt", "Due"].map(|name| (name, Value::Null)));
+        values.extend(["EndTime", "RetireAt", "Deadline", "KilledAt", "Due"].map(|name| (name, Value::Null)));
         job.step(self, session, Step::Retry, "", values)?;
         self.desk.work.ring_after(session);
         self.desk.moves.ring_after(session);

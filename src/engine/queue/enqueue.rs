@@ -196,8 +196,10 @@ impl Engine {
         update.run(session)?;
         job.state = state;
         job.remember(self, session, None, Some(state), "")?;
-        if state == State::Queued {
-            self.desk.work.ring_after(session);
+        match state {
+            State::Queued => self.desk.work.ring_after(session),
+            State::Delayed => self.desk.times.ring_after(session),
+            _ => {}
         }
         Ok(())
     }

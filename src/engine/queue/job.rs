@@ -1,16 +1,19 @@
 //! One job as its row has it, and the one place where it goes from one state to the next.
 
+use super::kinds;
 use super::state::{self, State, Step};
 use crate::engine::Engine;
 use crate::engine::row::Entity;
 use crate::model::caller::{Guid, SYSTEM_TENANT, Scope};
-use crate::model::clock::Ticks;
+use crate::model::clock::{SECOND, Ticks};
 use crate::model::edm::Value;
 use crate::model::fault::{Fault, Outcome};
 use crate::model::limits::JOB_MESSAGE_BYTES;
 use crate::model::schema::EntityType;
 use crate::model::text;
 use crate::store::{Insert, JobRow, Session, Update};
+
+const DAY: Ticks = 86_400 * SECOND;
 
 /// New values, by property.
 pub(crate) type Values<'a> = Vec<(&'a str, Value)>;
@@ -110,7 +113,9 @@ impl Job {
         }
         if to.is_end() {
             values.extend(["Place", "Turn", "UniqueKey"].map(|name| (name, Value::Null)));
-            values.push(("EndTime", moment(engine.clock.now())));
+            let now = engine.clock.now();
+            let days = kinds::retention(engine, session, self.tenant, &self.kind)?;
+            values.extend([("EndTime", moment(now)), ("RetireAt", moment(now + days.clamp(0, 36_525) * DAY))]);
         }
         let from = self.state;
         self.write(engine, session, values)?;

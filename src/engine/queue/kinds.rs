@@ -8,6 +8,7 @@ use crate::model::caller::{Guid, SYSTEM_TENANT};
 use crate::model::clock::{SECOND, Ticks};
 use crate::model::edm::Value;
 use crate::model::fault::{self, Fault, Outcome};
+use crate::model::limits::JOB_RETENTION_DAYS;
 use crate::store::{Restriction, Session};
 
 /// Jobs of this kind are nobody's here: whoever does them says so by `JobResult`.
@@ -36,6 +37,8 @@ pub struct Defaults {
     pub lease: Option<i64>,
     /// Only so many at once.
     pub limited: bool,
+    /// How many days one is kept after its end.
+    pub retention: Option<i64>,
 }
 
 impl Kinds {
@@ -85,13 +88,24 @@ pub(super) fn of(engine: &Engine, session: &mut Session<'_>, tenant: Guid, kind:
     Ok(defaults)
 }
 
+/// How many days a job of a kind is kept after its end.
+pub(super) fn retention(engine: &Engine, session: &mut Session<'_>, tenant: Guid, kind: &str) -> Outcome<i64> {
+    let days = match of(engine, session, tenant, kind) {
+        Ok(defaults) => defaults.retention,
+        // It may have been known when the job was made.
+        Err(fault) if fault.kind == &fault::BAD_VALUE => None,
+        Err(fault) => return Err(fault),
+    };
+    Ok(days.unwrap_or(JOB_RETENTION_DAYS as i64))
+}
+
 /// What `JobKinds` says; the tenant's own row before the root tenant's.
 fn declared(engine: &Engine, session: &mut Session<'_>, tenant: Guid, kind: &str) -> Outcome<Option<Defaults>> {
     let ty = engine.core_type("JobKinds")?;
     for tenant in [tenant, SYSTEM_TENANT] {
         let names = vec!["Tid".to_owned(), "Name".to_owned()];
         let values = vec![Value::Bytes(tenant.to_vec()), Value::Text(kind.to_owned())];
-        let columns = ["Attempts", "TimeoutSeconds", "LeaseSeconds", "MaxParallel"];
+        let columns = ["Attempts", "TimeoutSeconds", "LeaseSeconds", "MaxParallel", "RetentionDays"];
         let rows = engine.columns(session, ty, &columns, None, vec![Restriction::Columns(names, values)])?;
         if let Some(row) = rows.first() {
             let number = |index: usize| {
@@ -106,6 +120,7 @@ fn declared(engine: &Engine, session: &mut Session<'_>, tenant: Guid, kind: &str
                 timeout: number(1),
                 lease: number(2),
                 limited: number(3).is_some(),
+                retention: number(4),
             }));
         }
     }

@@ -15,6 +15,9 @@ pub mod state;
 mod sweep;
 mod work;
 
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
 use tokio::sync::watch;
 
 pub use command::Restarted;
@@ -35,29 +38,54 @@ pub struct Desk {
     pub work: Bell,
     /// A job has moved.
     pub moves: Bell,
+    /// A job is due later.
+    pub times: Bell,
     /// What is known of kinds.
     pub kinds: Kinds,
 }
 
-/// Wakes who waits for something of this process. Others look from time to time.
+/// Wakes who waits for something of this process; what another one did is seen by looking from time to time.
 #[derive(Debug, Clone)]
-pub struct Bell(watch::Sender<u64>);
+pub struct Bell {
+    futures: watch::Sender<u64>,
+    threads: Arc<(Mutex<u64>, Condvar)>,
+}
 
 impl Default for Bell {
     fn default() -> Bell {
-        Bell(watch::Sender::new(0))
+        Bell {
+            futures: watch::Sender::new(0),
+            threads: Arc::default(),
+        }
     }
 }
 
 impl Bell {
     /// Wakes everybody.
     pub fn ring(&self) {
-        self.0.send_modify(|count| *count = count.wrapping_add(1));
+        self.futures.send_modify(|count| *count = count.wrapping_add(1));
+        let (count, bell) = &*self.threads;
+        let mut count = count.lock().unwrap_or_else(PoisonError::into_inner);
+        *count = count.wrapping_add(1);
+        bell.notify_all();
     }
 
-    /// To wait for the next time; what has rung since counts.
+    /// For futures, to wait for the next time.
     pub fn listen(&self) -> watch::Receiver<u64> {
-        self.0.subscribe()
+        self.futures.subscribe()
+    }
+
+    /// How often it has rung.
+    pub fn count(&self) -> u64 {
+        *self.threads.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// For threads: waits until it has rung again since it had rung so often, or for a time.
+    pub fn wait(&self, since: u64, time: Duration) {
+        let (count, bell) = &*self.threads;
+        let count = count.lock().unwrap_or_else(PoisonError::into_inner);
+        // Woken or not: whoever waits looks.
+        drop(bell.wait_timeout_while(count, time, |count| *count == since));
     }
 
     /// Rings once the job of the database is committed.

@@ -18,6 +18,7 @@ struct Timer {
 }
 
 const HELD: &[&str] = &["claimed", "running", "stopping"];
+const ENDED: &[&str] = &["succeeded", "failed", "killed", "expired"];
 const WORKED_ON: &[&str] = &["claimed", "running"];
 
 /// Every timer.
@@ -41,6 +42,11 @@ const TIMERS: &[Timer] = &[
         states: HELD,
         column: "WallAt",
         act: mark_overdue,
+    },
+    Timer {
+        states: ENDED,
+        column: "RetireAt",
+        act: retire,
     },
 ];
 
@@ -127,4 +133,9 @@ fn time_out(engine: &Engine, session: &mut Session<'_>, job: &mut Job) -> Outcom
 fn mark_overdue(engine: &Engine, session: &mut Session<'_>, job: &mut Job) -> Outcome<()> {
     job.write(engine, session, vec![("Overdue", Value::Boolean(true)), ("WallAt", Value::Null)])?;
     engine.log_line(session, job, "WARNING", "It takes longer than its WallSeconds say.")
+}
+
+/// It has been kept for as long as its kind says.
+fn retire(engine: &Engine, session: &mut Session<'_>, job: &mut Job) -> Outcome<()> {
+    engine.delete_job(session, job)
 }

@@ -61,7 +61,22 @@ pub struct Failure<'a> {
     pub retry: bool,
 }
 
+impl Worker {
+    fn asker(&self) -> Asker<'_> {
+        Asker {
+            tenant: self.tenant,
+            kinds: &self.kinds,
+            tags: &self.tags,
+        }
+    }
+}
+
 impl Engine {
+    /// Whether there is a job that a worker might get: a look, before a claim that costs a write.
+    pub fn is_job_waiting(&self, session: &mut Session<'_>, worker: &Worker) -> Outcome<bool> {
+        self.queue()?.is_any(session, &worker.asker())
+    }
+
     /// The next job for a worker, if there is one: highest priority first, users in turn, the oldest of each first.
     pub fn claim_job(&self, session: &mut Session<'_>, worker: &Worker) -> Outcome<Option<Job>> {
         let queue = self.queue()?;
@@ -88,12 +103,7 @@ impl Engine {
             ("Modified", moment(now)),
             ("RowVersion", Value::Bytes(self.next_version())),
         ];
-        let asker = Asker {
-            tenant: worker.tenant,
-            kinds: &worker.kinds,
-            tags: &worker.tags,
-        };
-        let Some(row) = queue.claim(session, &asker, &values)? else {
+        let Some(row) = queue.claim(session, &worker.asker(), &values)? else {
             return Ok(None);
         };
         let mut job = Job::of_row(self, row)?;
@@ -184,6 +194,16 @@ impl Engine {
             stop: job.state == State::Stopping,
             lease_until: now + lease,
         })
+    }
+
+    /// Whether a job is to be stopped; a look.
+    ///
+    /// # Errors
+    /// `LOST_LEASE`, `NOT_FOUND`.
+    pub fn is_job_stopping(&self, session: &mut Session<'_>, id: i64, hold: Hold) -> Outcome<bool> {
+        let job = Job::of(self, self.job_row(session, &Scope::everything(), &Value::Integer(id), false)?)?;
+        self.held(&job, hold)?;
+        Ok(job.state == State::Stopping)
     }
 
     /// Lines for the log of a job, by who works on it.
@@ -280,6 +300,7 @@ impl Engine {
         let due = self.clock.now() + backoff(job.integer(self, "RetrySeconds"), failures) * SECOND;
         values.push(("Due", moment(due)));
         job.step(self, session, Step::FailAttempt, error, values)?;
+        self.desk.times.ring_after(session);
         self.desk.moves.ring_after(session);
         Ok(())
     }
@@ -326,6 +347,7 @@ impl Engine {
             ("ProgressMessage", word(cut(message, JOB_MESSAGE_BYTES))),
         ];
         job.step(self, session, Step::Defer, message, values)?;
+        self.desk.times.ring_after(session);
         self.desk.moves.ring_after(session);
         Ok(())
     }
