@@ -1,0 +1,108 @@
+//! What nobody learns, and what is good once.
+
+use std::time::Instant;
+
+use odata_tests::client::Reply;
+use odata_tests::database::System;
+use odata_tests::mailbox::Mailbox;
+use serde_json::json;
+
+use crate::scene::{act, borrowed, each, fixture, settings, status};
+
+/// What of an answer could tell two of them apart.
+fn appearance(reply: &Reply) -> (u16, Vec<(String, String)>, String) {
+    let told = |(name, _): &&(String, String)| !name.eq_ignore_ascii_case("date");
+    (reply.status, reply.headers.iter().filter(told).cloned().collect(), reply.text())
+}
+
+#[test]
+fn nobody_learns_who_has_an_account() {
+    each(strangers);
+}
+
+fn strangers(system: System) {
+    let mailbox = Mailbox::open();
+    let site = fixture(system).serve(&borrowed(&settings(&mailbox))).expect("the server starts");
+    let nobody = site.server.anonymous();
+    let password = "a long password";
+    assert_eq!(
+        act(
+            &nobody,
+            "SignUp",
+            &json!({"Name": "anna", "Mail": "anna@test.com", "Password": password})
+        )
+        .status,
+        204
+    );
+    let token = mailbox.wait("anna@test.com", 1).token();
+    assert_eq!(act(&nobody, "Activate", &json!({"Token": token})).status, 204);
+    let arguments = |action: &str, number: usize, known: bool| match (action, known) {
+        ("SignUp", true) => json!({"Name": format!("new{number}"), "Mail": "anna@test.com", "Password": password}),
+        ("SignUp", false) => json!({"Name": format!("newer{number}"), "Mail": format!("new{number}@test.com"), "Password": password}),
+        (_, true) => json!({"Mail": "anna@test.com"}),
+        (_, false) => json!({"Mail": format!("nobody{number}@test.com")}),
+    };
+    for action in ["SignUp", "ResendActivation", "RequestPasswordReset"] {
+        let mut times = [Vec::new(), Vec::new()];
+        let mut appearances = Vec::new();
+        for number in 0..9 {
+            for known in [true, false] {
+                let begin = Instant::now();
+                let reply = act(&nobody, action, &arguments(action, number, known));
+                times[usize::from(known)].push(begin.elapsed());
+                appearances.push(appearance(&reply));
+            }
+        }
+        assert!(appearances.iter().all(|one| *one == appearances[0]), "{action}: {appearances:?}");
+        assert_eq!(appearances[0].0, 204);
+        times.iter_mut().for_each(|times| times.sort());
+        let [unknown, known] = &times;
+        println!(
+            "{}: {action}: median {:?} for a known address, {:?} for an unknown one",
+            system.name(),
+            known[4],
+            unknown[4]
+        );
+        assert!(known[4] <= unknown[8] * 3 && unknown[4] <= known[8] * 3, "{action}: {times:?}");
+    }
+    assert!(
+        mailbox.all().iter().all(|letter| !letter.to.starts_with("nobody")),
+        "nobody gets a mail who has not signed up"
+    );
+}
+
+#[test]
+fn one_token_is_used_once() {
+    each(race);
+}
+
+fn race(system: System) {
+    let mailbox = Mailbox::open();
+    let site = fixture(system).serve(&borrowed(&settings(&mailbox))).expect("the server starts");
+    let nobody = site.server.anonymous();
+    let sign_up = json!({"Name": "anna", "Mail": "anna@test.com", "Password": "a long password"});
+    assert_eq!(act(&nobody, "SignUp", &sign_up).status, 204);
+    let token = mailbox.wait("anna@test.com", 1).token();
+    assert_eq!(act(&nobody, "Activate", &json!({"Token": token})).status, 204);
+    assert_eq!(act(&nobody, "RequestPasswordReset", &json!({"Mail": "anna@test.com"})).status, 204);
+    let token = mailbox.wait("anna@test.com", 2).token();
+    let passwords: Vec<String> = (0..8).map(|number| format!("password number {number}")).collect();
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let reset = |password: &str| {
+            act(
+                &site.server.anonymous(),
+                "ResetPassword",
+                &json!({"Token": token, "Password": password}),
+            )
+            .status
+        };
+        let threads: Vec<_> = passwords.iter().map(|password| scope.spawn(move || reset(password))).collect();
+        threads.into_iter().map(|thread| thread.join().expect("it ends")).collect()
+    });
+    assert_eq!(statuses.iter().filter(|status| **status == 204).count(), 1, "{statuses:?}");
+    assert_eq!(statuses.iter().filter(|status| **status == 400).count(), 7, "{statuses:?}");
+    for (password, done) in passwords.iter().zip(statuses) {
+        let expected = if done == 204 { 200 } else { 401 };
+        assert_eq!(status(&site.server, "anna", password), expected, "{password}");
+    }
+}
