@@ -11,6 +11,7 @@ use super::row::Entity;
 use crate::model::caller::{Caller, Guid, SYSTEM_TENANT, role};
 use crate::model::edm::Value;
 use crate::model::fault::{self, Fault, Outcome};
+use crate::model::limits::{PERMISSIONS_MADE, ROLES_HELD, ROLES_INCLUDED, ROLES_OF_USER};
 use crate::model::rights::{ADMINISTRATOR, Role, check_name};
 use crate::model::schema::{Navigation, Property, TypeId};
 use crate::store::{Restriction, Session};
@@ -69,7 +70,7 @@ impl Engine {
                 }
                 match names {
                     // A name that no role holds yet is power of nobody.
-                    [None, _] => Ok(()),
+                    [None, _] => self.check_made(session, caller),
                     [Some(before), after] if after.as_ref() != Some(&before) => {
                         self.check_covers(caller, [Some(before), after].into_iter().flatten())
                     }
@@ -98,6 +99,15 @@ impl Engine {
         }
     }
 
+    /// Whether there may be one more permission in the caller's tenant: a user who comes to hold them all can sign in.
+    fn check_made(&self, session: &mut Session<'_>, caller: &Caller) -> Outcome<()> {
+        if self.count_rows(session, "Permissions", caller.tenant)? < PERMISSIONS_MADE || caller.tenant == SYSTEM_TENANT {
+            return Ok(());
+        }
+        let message = format!("A tenant has at most {PERMISSIONS_MADE} permissions of its own.");
+        Err(Fault::new(&fault::TOO_LARGE, message))
+    }
+
     /// Whom a directory or an issuer takes for a user is said by administrators alone: the roles that it gives go to that user.
     fn check_source(&self, caller: &Caller, before: Option<&Entity>, after: Option<&Entity>) -> Outcome<()> {
         let Some(after) = after else { return Ok(()) };
@@ -123,20 +133,11 @@ impl Engine {
         own: &[Value],
         other: &[Value],
     ) -> Outcome<()> {
-        if self.power(ty)?.is_none() && self.power(navigation.target)?.is_none() {
-            return Ok(());
-        }
-        let roles = self.core_type("Roles")?;
-        // The role that receives, and what it receives: from whichever end the path came.
-        let (own, other) = (as_number(own), as_number(other));
-        let (role, end, end_type) = match ty == roles {
-            true => (own, other, navigation.target),
-            false => (other, own, ty),
-        };
-        match self.power(end_type)? {
+        let (role, end, power) = self.granted((ty, navigation), own, other)?;
+        match power {
             Some(Power::Permission) => {
                 let key = Restriction::Key(vec![end.map_or(Value::Null, Value::Integer)]);
-                let names = self.columns(session, end_type, &["Name"], None, vec![key])?;
+                let names = self.columns(session, self.core_type("Permissions")?, &["Name"], None, vec![key])?;
                 let names = names.into_iter().flatten().filter_map(|name| match name {
                     Value::Text(name) => Some(name),
                     _ => None,
@@ -146,6 +147,67 @@ impl Engine {
             Some(Power::Role) => end.map_or(Ok(()), |included| self.check_role(session, caller, included)),
             Some(Power::User) => role.map_or(Ok(()), |role| self.check_role(session, caller, role)),
             None => Ok(()),
+        }
+    }
+
+    /// The role that receives in a link, and what it receives: from whichever end the path came. None: it is no power.
+    fn granted(
+        &self,
+        (ty, navigation): (TypeId, &Navigation),
+        own: &[Value],
+        other: &[Value],
+    ) -> Outcome<(Option<i64>, Option<i64>, Option<Power>)> {
+        if self.power(ty)?.is_none() && self.power(navigation.target)?.is_none() {
+            return Ok((None, None, None));
+        }
+        let (own, other) = (as_number(own), as_number(other));
+        Ok(match ty == self.core_type("Roles")? {
+            true => (own, other, self.power(navigation.target)?),
+            false => (other, own, self.power(ty)?),
+        })
+    }
+
+    /// After two rows were paired: nobody has come to hold so many roles that he cannot sign in any more ([`ROLES_HELD`]). Who holds
+    /// which roles through others is not looked for: the roles of a tenant that users are in, and those that others include, are few
+    /// enough for every user who could hold them all.
+    ///
+    /// # Errors
+    /// `TOO_LARGE`
+    pub(super) fn check_held(&self, session: &mut Session<'_>, of: (TypeId, &Navigation), own: &[Value], other: &[Value]) -> Outcome<()> {
+        const _: () = assert!(2 * (ROLES_OF_USER + ROLES_INCLUDED) < ROLES_HELD);
+        let (role, end, power) = self.granted(of, own, other)?;
+        let ((Some(role), Some(end)), Some(power)) = ((role, end), power) else {
+            return Ok(());
+        };
+        let (of_whom, link, most, message) = match power {
+            Power::Permission => return Ok(()),
+            Power::User => {
+                let (_, table, near, far) = self.role_link("Users")?;
+                let keys = vec![vec![Value::Integer(end)]];
+                let (near, far) = (far, near);
+                let message = format!("A user is in at most {ROLES_OF_USER} roles of a tenant.");
+                (role, Restriction::Linked { table, near, far, keys }, ROLES_OF_USER, message)
+            }
+            Power::Role => {
+                let (_, table, near, far) = self.role_link("Roles")?;
+                let keys = Vec::new();
+                let message = format!("At most {ROLES_INCLUDED} roles of a tenant are included in others.");
+                (end, Restriction::Linked { table, near, far, keys }, ROLES_INCLUDED, message)
+            }
+        };
+        let ty = self.core_type("Roles")?;
+        let key = Restriction::Key(vec![Value::Integer(of_whom)]);
+        let Some(tenant) = self.columns(session, ty, &["Tid"], None, vec![key])?.pop() else {
+            return Ok(());
+        };
+        let own = Restriction::Columns(vec!["Tid".to_owned()], tenant);
+        match self
+            .columns_up_to(session, ty, &["Id"], None, vec![own, link], Some(most + 1))?
+            .len()
+            > most
+        {
+            true => Err(Fault::new(&fault::TOO_LARGE, message)),
+            false => Ok(()),
         }
     }
 

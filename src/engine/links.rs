@@ -184,6 +184,7 @@ impl Engine {
         self.check_pair(caller, navigation, end.place.set)?;
         self.check_grant(session, caller, (own.ty, navigation), &own.key, &end.key)?;
         Pair::new(&self.schema, *table, (near, &own.key), (far, &end.key)).insert(session)?;
+        self.check_held(session, (own.ty, navigation), &own.key, &end.key)?;
         self.audit_link(session, caller, own, (end.place.ty, &end.key), "Linked")?;
         self.touched(session, own.ty)?;
         self.touched(session, end.place.ty)

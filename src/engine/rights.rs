@@ -258,11 +258,12 @@ impl Engine {
             return Ok(Vec::new());
         }
         let (_, table, near, far) = self.role_link("Permissions")?;
-        let link = Restriction::LinkIn {
+        // Each permission once, however many of the roles hold it.
+        let link = Restriction::Linked {
             table,
             near,
             far,
-            values: roles.into_iter().map(|role| vec![Value::Integer(role)]).collect(),
+            keys: roles.into_iter().map(|role| vec![Value::Integer(role)]).collect(),
         };
         let rows = self.columns(session, self.core_type("Permissions")?, &["Name"], None, vec![link])?;
         if rows.len() > PERMISSIONS_HELD {

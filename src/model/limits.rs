@@ -83,6 +83,9 @@ limits! {
     SESSION_DAYS = 30, "Longest session, however often its token is renewed.";
     PERMISSION_BYTES = 512, "Longest name of a permission: names are held against every set and operation.";
     ROLES_HELD = 500, "Most roles that one caller holds, those within others counted too: all are read when somebody signs in.";
+    ROLES_OF_USER = 100, "Most roles of one tenant that a user is put into; those of the root tenant are counted apart. With the roles included in others that is less than ROLES_HELD.";
+    ROLES_INCLUDED = 149, "Most roles of one tenant that others include, for the same reason: whoever pairs roles cannot lock others out.";
+    PERMISSIONS_MADE = 4_000, "Most permissions that a tenant makes beside those of the root tenant: together they are less than PERMISSIONS_HELD.";
     PERMISSIONS_HELD = 10_000, "Most permissions of one caller, for the same reason.";
     ACLS = 1_000, "Most access control lists of a tenant: all are read when somebody signs in, and statements name the nodes that have them.";
     ACES = 10_000, "Most entries of the access control lists of a tenant, for the same reason.";

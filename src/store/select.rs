@@ -61,6 +61,17 @@ pub enum Restriction {
         /// The other keys.
         values: Vec<Vec<Value>>,
     },
+    /// Rows that a link table pairs with one of some keys, or with any where none are named; each row once.
+    Linked {
+        /// The link table.
+        table: usize,
+        /// Its columns for the other keys.
+        near: Vec<String>,
+        /// Its columns for the row's key.
+        far: Vec<String>,
+        /// The other keys.
+        keys: Vec<Vec<Value>>,
+    },
 }
 
 /// At most `limit` rows for each value of some columns: a page for each parent of an expansion (PAG-14).
@@ -313,6 +324,19 @@ impl<'a> Select<'a> {
                     sql.push("l.").name(column).done()
                 });
             }
+            Restriction::Linked { table, near, far, keys } => {
+                let table = &schema.tables[*table];
+                sql.push("(")
+                    .list(ty.row_key_properties(), ", ", |sql, key| sql.column(0, &key.column).done());
+                sql.push(") IN (SELECT ")
+                    .list(far, ", ", |sql, far| sql.push("l.").name(far).done());
+                sql.push(" FROM ").name(&table.name).push(" AS l WHERE ");
+                match keys.is_empty() {
+                    true => sql.push("TRUE").done(),
+                    false => self.push_in(sql, Some(table), near, keys, |sql, column| sql.push("l.").name(column).done()),
+                }
+                sql.push(")");
+            }
         }
     }
 
@@ -437,7 +461,12 @@ impl<'a> Select<'a> {
 
     /// What a client shaped is kept prepared only while few shapes have been met: the cache of a connection never forgets.
     fn may_cache(&self, sql: &Sql) -> bool {
-        let many = |restriction: &Restriction| matches!(restriction, Restriction::ColumnsIn(..) | Restriction::LinkIn { .. });
+        let many = |restriction: &Restriction| {
+            matches!(
+                restriction,
+                Restriction::ColumnsIn(..) | Restriction::LinkIn { .. } | Restriction::Linked { .. }
+            )
+        };
         if !self.client_shaped && !self.restrictions.iter().any(many) {
             return true;
         }

@@ -58,7 +58,7 @@ impl Engine {
         }
     }
 
-    fn count_rows(&self, session: &mut Session<'_>, set: &str, tenant: Guid) -> Outcome<usize> {
+    pub(in crate::engine) fn count_rows(&self, session: &mut Session<'_>, set: &str, tenant: Guid) -> Outcome<usize> {
         let own = Restriction::Columns(vec!["Tid".to_owned()], vec![Value::Bytes(tenant.to_vec())]);
         Ok(self.columns(session, self.core_type(set)?, &["Id"], None, vec![own])?.len())
     }
