@@ -370,3 +370,53 @@ fn lists_have_limits() {
         assert_eq!(world.ids(&world.client("ann"), "Nodes?$select=Id").map(|ids| ids.len()), Ok(1_000));
     }
 }
+
+#[test]
+fn trees_have_so_many_levels() {
+    for system in System::all() {
+        let fixture = prepared(system);
+        let file = fixture.plugins().join("rows.json");
+        // A line of as many nodes as there may be levels, and two short lines.
+        let ends = [limits::NODE_DEPTH + 1, limits::NODE_DEPTH + 3];
+        let parent = |number: usize| if number == 1 || ends.contains(&number) { 0 } else { number - 1 };
+        let rows = loaded(limits::NODE_DEPTH + 4, |number| json!({"ParentId": parent(number).to_string()}));
+        std::fs::write(&file, rows).expect("a file can be written");
+        let loaded = fixture.run(&["load", "--tenant", TENANT, "Core/Nodes", &file.to_string_lossy()]);
+        loaded.expect("rows can be loaded");
+        let world = World::new(&fixture);
+        let chief = world.chief();
+        let make = |parent: usize| {
+            let body = json!({"Name": "one more", "ParentId": parent.to_string()}).to_string();
+            chief.post("/api/Core/Nodes", &body).expect("an answer")
+        };
+        let hang = |node: usize, parent: usize| {
+            let body = json!({"ParentId": parent.to_string()}).to_string();
+            let headers = [("Content-Type", "application/json")];
+            let target = format!("/api/Core/Nodes({node})");
+            chief.send("PATCH", &target, &headers, Some(body.as_bytes())).expect("an answer")
+        };
+        let last = limits::NODE_DEPTH;
+        let link = |navigation: &str, of: usize, to: usize| {
+            let target = format!("/api/Core/Nodes({of})/$links/{navigation}");
+            let body = json!({"url": format!("Nodes({to})")}).to_string();
+            let method = if navigation == "Parent" { "PUT" } else { "POST" };
+            let headers = [("Content-Type", "application/json")];
+            chief.send(method, &target, &headers, Some(body.as_bytes())).expect("an answer")
+        };
+        for (reply, status) in [
+            (make(last), 400),
+            (make(last - 1), 201),
+            // Two levels hang where there is room for them.
+            (hang(ends[0], last - 1), 400),
+            (link("Parent", ends[0], last - 1), 400),
+            (link("Children", last - 1, ends[0]), 400),
+            (hang(ends[0], last - 2), 204),
+            (link("Parent", ends[1], last - 2), 204),
+            (hang(1, ends[1] + 1), 400),
+        ] {
+            assert_eq!(reply.status, status, "{}", reply.text());
+            let code = if status == 400 { "limit_exceeded" } else { "" };
+            assert!(reply.code() == code || reply.text().contains("below itself"), "{}", reply.text());
+        }
+    }
+}

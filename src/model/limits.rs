@@ -89,7 +89,8 @@ limits! {
     PERMISSIONS_HELD = 10_000, "Most permissions of one caller, for the same reason.";
     ACLS = 1_000, "Most access control lists of a tenant: all are read when somebody signs in, and statements name the nodes that have them.";
     ACES = 10_000, "Most entries of the access control lists of a tenant, for the same reason.";
-    NODES_ABOVE = 100_000, "Most nodes above those that have access control lists, and above one that is moved.";
+    NODE_DEPTH = 100, "Most levels of a tree of nodes: all nodes above one that has an access control list are read when somebody signs in.";
+    NODES_ABOVE = 101_100, "Most nodes above those that have access control lists: no tenant has more lists than ACLS, nor deeper trees than NODE_DEPTH.";
     CREDENTIAL_CACHE = 4_096, "Most verified credentials remembered at once.";
     CREDENTIAL_CACHE_SECONDS = 60, "How long a verified password is remembered, so that Basic does not cost a hash on every request.";
     TOKEN_BYTES = 16_384, "Longest bearer token: those that list two hundred groups have half of it.";

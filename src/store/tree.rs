@@ -94,6 +94,24 @@ impl<'a> Tree<'a> {
         };
         Ok((0..rows.len()).filter_map(pair).collect())
     }
+
+    /// Whether so many levels of rows begin with one: 1 is the row itself. A row that is its own parent is not below itself.
+    pub fn reaches(&self, session: &mut Session<'_>, top: i64, levels: usize) -> Outcome<bool> {
+        let mut sql = Sql::new(session.dialect());
+        sql.push("WITH RECURSIVE tops(id) AS (");
+        push_numbers(&mut sql, &[top]);
+        sql.push("), down(id, level) AS (SELECT id, 1 FROM tops UNION SELECT p.")
+            .name(self.key)
+            .push(", down.level + 1 FROM down JOIN ")
+            .name(self.table);
+        sql.push(" AS p ON p.").name(self.above).push(" = down.id AND p.");
+        sql.name(self.key).push(" <> down.id WHERE down.level < ").number(levels);
+        sql.push(") SELECT id FROM down WHERE level = ").number(levels);
+        sql.push(" LIMIT 1");
+        let mut rows = Rows::new(1);
+        session.fetch(&sql, &[ColumnKind::Primitive(Edm::Int64)], &mut rows)?;
+        Ok(!rows.is_empty())
+    }
 }
 
 /// Appends `SELECT` of some numbers: one bind parameter, so that the statement stays the same whatever and however many they are.

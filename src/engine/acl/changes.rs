@@ -11,15 +11,15 @@ use crate::engine::row::Entity;
 use crate::model::caller::{Caller, Guid, Scope};
 use crate::model::edm::Value;
 use crate::model::fault::{self, Fault, Outcome};
-use crate::model::limits::{ACES, ACLS};
+use crate::model::limits::{ACES, ACLS, NODE_DEPTH, NODES_ABOVE};
 use crate::model::rights::Verb;
-use crate::store::{Delete, Restriction, Session};
+use crate::store::{Delete, Restriction, Session, Tree};
 
 /// Properties of an entry that say what it does.
 const MEANING: &[&str] = &["Type", "TrusteeType", "TrusteeId", "PermissionId", "AclId"];
 
 impl Engine {
-    /// Whether the caller may make, change or delete a list or an entry, or move a node. `before` is none for a new one, `after` for one to
+    /// Whether the caller may make, change or delete a list or an entry, or make or move a node. `before` is none for a new one, `after` for one to
     /// go.
     ///
     /// # Errors
@@ -34,7 +34,7 @@ impl Engine {
         let Some(entity) = before.or(after) else { return Ok(()) };
         let root = self.schema.types[entity.ty].root;
         match (before, after) {
-            (Some(before), Some(after)) if root == self.core_type("Nodes")? => self.check_move(session, caller, before, after),
+            (before, Some(after)) if root == self.core_type("Nodes")? => self.check_place(session, caller, before, after),
             _ if !self.schema.types[root].security => Ok(()),
             _ if root == self.core_type("Acls")? => self.check_acl(session, caller, before, after),
             _ if root == self.core_type("Aces")? => self.check_ace(session, caller, before, after),
@@ -42,19 +42,31 @@ impl Engine {
         }
     }
 
-    /// A node does not come to hang below itself. Where it hangs now, other lists may hold.
-    fn check_move(&self, session: &mut Session<'_>, caller: &Caller, before: &Entity, after: &Entity) -> Outcome<()> {
+    /// A node does not come to hang below itself, nor too deep. Where it hangs now, other lists may hold.
+    fn check_place(&self, session: &mut Session<'_>, caller: &Caller, before: Option<&Entity>, after: &Entity) -> Outcome<()> {
+        const _: () = assert!((ACLS + 1) * NODE_DEPTH <= NODES_ABOVE);
         let (node, above) = (self.integer(after, "Id"), self.integer(after, "ParentId"));
-        if self.integer(before, "ParentId") == above {
+        if before.is_some_and(|before| self.integer(before, "ParentId") == above) {
             return Ok(());
         }
+        let (nodes, parent) = self.node_tree()?;
+        let tree = Tree::of(&self.schema, nodes, parent);
         // The root of a tree may be its own parent.
-        if above != node && above != 0 && self.lines(session, &[above])?.iter().any(|(id, _)| *id == node) {
+        let above = match above == node || above == 0 {
+            true => Vec::new(),
+            false => tree.lines(session, &[above], NODE_DEPTH)?,
+        };
+        if before.is_some() && above.iter().any(|(id, _)| *id == node) {
             return Err(Fault::new(&fault::BAD_VALUE, "A node cannot be below itself.").of("ParentId"));
         }
-        match self.count_rows(session, "Acls", caller.tenant)? {
-            0 => Ok(()),
-            _ => identity::raise_security_version(session),
+        let left = NODE_DEPTH - above.len();
+        if left == 0 || before.is_some() && tree.reaches(session, node, left + 1)? {
+            let message = format!("A tree of nodes has at most {NODE_DEPTH} levels; with this node there, it would have more.");
+            return Err(Fault::new(&fault::TOO_LARGE, message).of("ParentId"));
+        }
+        match before {
+            Some(_) if self.count_rows(session, "Acls", caller.tenant)? > 0 => identity::raise_security_version(session),
+            _ => Ok(()),
         }
     }
 
