@@ -153,7 +153,8 @@ struct Bearer {
 /// Proves the bearer of a token. The proof is remembered no longer than the token counts.
 ///
 /// # Errors
-/// 401, the same for every reason; 503 when the issuer would have to be asked and does not answer.
+/// 401, the same for every reason; 429 for who shows too many wrong opaque ones; 503 when the issuer would have to be asked and does not
+/// answer.
 pub async fn prove(auth: &Auth, shown: Shown, token: &str) -> Outcome<Arc<Proof>> {
     if token.len() > TOKEN_BYTES {
         return Err(Fault::new(&fault::TOO_LARGE, format!("A token has at most {TOKEN_BYTES} bytes.")));
@@ -183,7 +184,7 @@ async fn bearer_of(auth: &Auth, shown: Shown, token: &str, bearer: &mut Bearer) 
     }
     match Token::read(token) {
         Some(token) => signed(auth, &token, bearer).await,
-        None => opaque(auth, shown.print, token, bearer).await,
+        None => opaque(auth, shown, token, bearer).await,
     }
 }
 
@@ -204,14 +205,30 @@ async fn signed(auth: &Auth, token: &Token<'_>, bearer: &mut Bearer) -> Outcome<
     arrival::prove(auth, known, &token.claims, times, bearer).await
 }
 
-async fn opaque(auth: &Auth, print: Print, token: &str, bearer: &mut Bearer) -> Outcome<Arc<Proof>> {
+/// Proves a token that has to be asked about. It is a secret that can be guessed at, and asking takes time, so wrong ones are counted.
+async fn opaque(auth: &Auth, shown: Shown, token: &str, bearer: &mut Bearer) -> Outcome<Arc<Proof>> {
     let issuers = &auth.issuers;
     // The settings have one at most: a token is shown to nobody but its issuer.
     let Some(known) = issuers.all.iter().find(|known| !known.issuer.introspection_url.is_empty()) else {
         return Err(refused("", "it has not three parts, and no issuer can be asked about it"));
     };
+    let now = auth.engine.clock.now();
+    if known.introspection.is_active(&shown.print, now) {
+        return asked(auth, known, shown.print, token, bearer).await;
+    }
+    let attempt = auth.guard.admit(None, shown.from, now)?;
+    let proved = asked(auth, known, shown.print, token, bearer).await;
+    match &proved {
+        Err(fault) if fault.kind == &fault::INVALID_TOKEN => auth.guard.failed(&attempt, auth.engine.clock.now()),
+        Err(_) => auth.guard.untried(&attempt),
+        Ok(_) => auth.guard.succeeded(&attempt),
+    }
+    proved
+}
+
+async fn asked(auth: &Auth, known: &Known, print: Print, token: &str, bearer: &mut Bearer) -> Outcome<Arc<Proof>> {
     let (issuer, clock) = (&known.issuer, &auth.engine.clock);
-    let told = known.introspection.ask(issuer, &issuers.asker, clock, print, token).await?;
+    let told = known.introspection.ask(issuer, &auth.issuers.asker, clock, print, token).await?;
     let claims = told.ok_or_else(|| refused(&issuer.name, "the issuer says that it is not active"))?;
     let times = claims::check_told(issuer, &claims, clock.now()).map_err(|why| refused(&issuer.name, why))?;
     arrival::prove(auth, known, &claims, times, bearer).await

@@ -68,3 +68,63 @@ fn opaque_tokens_are_asked_about() {
         assert!(!site.server.log().contains("s:cret"));
     });
 }
+
+/// RFC 7662 2.2: an issuer may answer a token that it cannot read with an error.
+#[test]
+fn what_is_no_token_to_the_issuer_stops_no_other() {
+    everywhere(|system| {
+        let issuer = Issuer::start(&[]);
+        let more = format!("introspection_url = \"{}/tell\"\nclient_id = \"us\"", issuer.name());
+        let site = site(system, &section(&issuer, &more));
+        map(&site, "alice", "alice-1");
+        for status in [400, 413, 414, 422] {
+            let (odd, good) = (format!("odd{status}"), format!("good{status}"));
+            issuer.tell(&good, json!({"active": true, "sub": "alice-1"}));
+            issuer.tell(&odd, json!({"error": "invalid_token"}));
+            issuer.set_mood(Mood::Status(status));
+            is_refused(&ask(&site, &odd), &odd);
+            issuer.set_mood(Mood::Well);
+            is_alice(&ask(&site, &good), &good);
+        }
+        // What it says about this server is another matter.
+        issuer.tell("us", json!({"error": "invalid_client"}));
+        issuer.set_mood(Mood::Status(400));
+        is_unreachable(&ask(&site, "us"), "it does not know us");
+        issuer.set_mood(Mood::Well);
+        is_unreachable(&ask(&site, "other"), "so it is not asked for a while");
+    });
+}
+
+#[test]
+fn wrong_tokens_are_counted_by_address() {
+    everywhere(|system| {
+        let issuer = Issuer::start(&[]);
+        let more = format!(
+            "introspection_url = \"{}/tell\"\nclient_id = \"us\"\n[rate]\nfailures_of_address = 5",
+            issuer.name()
+        );
+        let site = site(system, &section(&issuer, &more));
+        map(&site, "alice", "alice-1");
+        for number in 0..7 {
+            let good = format!("good{number}");
+            issuer.tell(&good, json!({"active": true, "sub": "alice-1"}));
+            is_alice(&ask(&site, &good), "a right one does not count");
+        }
+        for number in 0..5 {
+            is_refused(&ask(&site, &format!("wrong{number}")), "at first each is looked at");
+        }
+        let asked = issuer.count("/tell");
+        for token in ["wrong5", "wrong0"] {
+            let reply = ask(&site, token);
+            assert_eq!(
+                (reply.status, reply.code().as_str()),
+                (429, "too_many_requests"),
+                "{}",
+                reply.text()
+            );
+            assert!(reply.header("Retry-After").is_some());
+        }
+        assert_eq!(issuer.count("/tell"), asked, "and the issuer is not asked");
+        is_alice(&ask(&site, "good0"), "who is known goes on");
+    });
+}

@@ -21,6 +21,21 @@ pub struct Asker {
     near: Agent,
 }
 
+/// Why there is no answer.
+#[derive(Debug)]
+pub enum Failure {
+    /// The one who was asked is not there, or not well, or does not know us.
+    Silent(String),
+    /// What it was asked for is nothing to it.
+    Refused(String),
+}
+
+/// Statuses that are about what was asked, not about who asks (RFC 7662 2.3 has 401 for that) nor about who answers.
+const ABOUT_THE_QUESTION: &[u16] = &[400, 413, 414, 422];
+
+/// `error` of an answer that is about us all the same (RFC 6749 5.2).
+const ABOUT_US: &[&str] = &["invalid_client", "unauthorized_client"];
+
 /// The time that is left for everything that one request needs.
 #[derive(Debug, Clone, Copy)]
 pub struct Deadline(Instant);
@@ -65,34 +80,46 @@ impl Asker {
     pub fn get(&self, url: &str, deadline: Deadline) -> Result<Value, String> {
         let request = self.agent(url).get(url).header("Accept", "application/json");
         let request = request.config().timeout_global(Some(deadline.left()?)).build();
-        read(url, request.call())
+        let mut answer = request.call().map_err(|error| format!("{url}: {error}"))?;
+        match answer.status().as_u16() {
+            200 => document(url, &mut answer),
+            status => Err(format!("{url}: it answers {status}")),
+        }
     }
 
     /// The answer to a form. `authorization` is who we are.
-    pub fn post(&self, url: &str, authorization: &str, form: &str, deadline: Deadline) -> Result<Value, String> {
+    pub fn post(&self, url: &str, authorization: &str, form: &str, deadline: Deadline) -> Result<Value, Failure> {
         let request = self
             .agent(url)
             .post(url)
             .header("Accept", "application/json")
             .header("Authorization", authorization)
             .header("Content-Type", "application/x-www-form-urlencoded");
-        let request = request.config().timeout_global(Some(deadline.left()?)).build();
-        read(url, request.send(form))
+        let left = deadline.left().map_err(Failure::Silent)?;
+        let request = request.config().timeout_global(Some(left)).build();
+        let answer = request.send(form);
+        let mut answer = answer.map_err(|error| Failure::Silent(format!("{url}: {error}")))?;
+        let status = answer.status().as_u16();
+        if status == 200 {
+            return document(url, &mut answer).map_err(Failure::Silent);
+        }
+        let why = format!("{url}: it answers {status}");
+        let is_about_us = |answer: Value| answer["error"].as_str().is_some_and(|error| ABOUT_US.contains(&error));
+        Err(
+            match ABOUT_THE_QUESTION.contains(&status) && !document(url, &mut answer).is_ok_and(is_about_us) {
+                true => Failure::Refused(why),
+                false => Failure::Silent(why),
+            },
+        )
     }
 }
 
-/// Runs what asks an issuer off the calling thread.
-pub async fn blocking<T: Send + 'static>(ask: impl FnOnce() -> Result<T, String> + Send + 'static) -> Result<T, String> {
-    tokio::task::spawn_blocking(ask)
-        .await
-        .unwrap_or_else(|error| Err(error.to_string()))
+/// Runs what asks an issuer off the calling thread; none when it did not end.
+pub async fn blocking<T: Send + 'static>(ask: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
+    tokio::task::spawn_blocking(ask).await.map_err(|error| error.to_string())
 }
 
-fn read(url: &str, answer: Result<ureq::http::Response<Body>, ureq::Error>) -> Result<Value, String> {
-    let mut answer = answer.map_err(|error| format!("{url}: {error}"))?;
-    if answer.status() != 200 {
-        return Err(format!("{url}: it answers {}", answer.status().as_u16()));
-    }
+fn document(url: &str, answer: &mut ureq::http::Response<Body>) -> Result<Value, String> {
     let body = answer.body_mut().with_config().limit(ISSUER_ANSWER_BYTES as u64).read_to_vec();
     let body = body.map_err(|error| format!("{url}: {error}"))?;
     serde_json::from_slice(&body).map_err(|error| format!("{url}: it is not JSON: {error}"))

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
-use super::ask::{Asker, Deadline, blocking};
+use super::ask::{Asker, Deadline, Failure, blocking};
 use super::{Claims, Issuer, unreachable};
 use crate::auth::cache::Print;
 use crate::model::clock::{Clock, SECOND, Ticks};
@@ -90,10 +90,15 @@ impl Introspection {
             format!("token={}&token_type_hint=access_token", encoded(token)),
         );
         let answer = blocking(move || asker.post(&url, &authorization, &form, Deadline::begin())).await;
-        let answer = answer.and_then(|answer| match (&answer["active"], answer.as_object()) {
-            (Value::Bool(true), Some(claims)) => Ok(Some(Arc::new(claims.clone()))),
-            (Value::Bool(false), _) => Ok(None),
-            _ => Err("it does not say whether the token is active".to_owned()),
+        let answer = answer.and_then(|answer| match answer {
+            Ok(answer) => match (&answer["active"], answer.as_object()) {
+                (Value::Bool(true), Some(claims)) => Ok(Some(Arc::new(claims.clone()))),
+                (Value::Bool(false), _) => Ok(None),
+                _ => Err("it does not say whether the token is active".to_owned()),
+            },
+            // A stranger's token that it cannot read says nothing about the next one.
+            Err(Failure::Refused(_)) => Ok(None),
+            Err(Failure::Silent(why)) => Err(why),
         });
         let mut state = self.lock();
         match answer {
@@ -108,6 +113,11 @@ impl Introspection {
                 Err(silent(&why))
             }
         }
+    }
+
+    /// Whether the issuer has said a short while ago that a token is active.
+    pub fn is_active(&self, print: &Print, now: Ticks) -> bool {
+        self.lock().told(print, now).flatten().is_some()
     }
 
     /// What is known without asking; the error is why the issuer is not asked.

@@ -141,7 +141,7 @@ impl Keys {
             }
         }
         let (wanted, asker) = (issuer.clone(), asker.clone());
-        let answer = blocking(move || fetch(&wanted, &asker)).await;
+        let answer = blocking(move || fetch(&wanted, &asker)).await.and_then(|told| told);
         let mut state = self.lock();
         state.asked = Some(clock.now());
         match answer {
