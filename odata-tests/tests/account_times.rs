@@ -201,3 +201,34 @@ fn trails_are_kept_for_a_while() {
         assert_eq!(count(), 0);
     });
 }
+
+#[test]
+fn a_hash_is_renewed_only_while_it_is_the_password() {
+    each(|house| {
+        let ids = house.db.read_now(|session| identity::list_users(&house.engine, session));
+        let id = ids.expect("users can be read")[1].id;
+        let set = |password: &'static str| {
+            let engine = house.engine.clone();
+            let set = house
+                .db
+                .write_now(move |session| identity::set_password(&engine, session, id, password));
+            set.expect("it can be set");
+        };
+        for _ in 0..100 {
+            set("old");
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    let engine = house.engine.clone();
+                    let renewed = house
+                        .db
+                        .write_now(move |session| identity::renew_hash(&engine, session, id, "old", "old, renewed"));
+                    renewed.expect("it can be renewed");
+                });
+                scope.spawn(|| set("changed"));
+            });
+            let users = house.db.read_now(|session| identity::list_users(&house.engine, session));
+            let stored = users.expect("users can be read").into_iter().find(|user| user.id == id);
+            assert_eq!(stored.and_then(|user| user.password_hash).as_deref(), Some("changed"));
+        }
+    });
+}

@@ -4,6 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::external::External;
+use super::resolve::Place;
 use super::row::Entity;
 pub(super) use super::tenants::parent_of;
 pub use super::tenants::{add_tenant, tenant_exists};
@@ -294,12 +295,18 @@ pub(super) fn add_waiting(
 /// Puts the hash of the same password, made today's way, in the place of an older one; unless the password was changed meanwhile.
 pub fn renew_hash(engine: &Engine, session: &mut Session<'_>, user: i64, old: &str, new: &str) -> Outcome<()> {
     let ty = engine.core_type("Users")?;
-    let key = || vec![Restriction::Key(vec![Value::Integer(user)])];
-    let stored = engine.columns(session, ty, &["Password"], None, key())?;
+    // Kept from who changes the password at the same time, before it is looked at.
+    let everything = Scope::everything();
+    match engine.locked(session, &everything, &Place::of(ty, None, vec![Value::Integer(user)])) {
+        Err(fault) if fault.kind == &fault::NOT_FOUND => return Ok(()),
+        locked => locked?,
+    };
+    let key = vec![Restriction::Key(vec![Value::Integer(user)])];
+    let stored = engine.columns(session, ty, &["Password"], None, key)?;
     if stored.first().is_none_or(|row| row[0] != text(old)) {
         return Ok(());
     }
-    let (everything, key) = (Scope::everything(), [Value::Integer(user)]);
+    let key = [Value::Integer(user)];
     let mut update = Update::new(&engine.schema, &everything, ty, &key)?;
     update.values = vec![("Password", text(new))];
     update.run(session)
