@@ -106,3 +106,30 @@ fn race(system: System) {
         assert_eq!(status(&site.server, "anna", password), expected, "{password}");
     }
 }
+
+#[test]
+fn who_signs_up_for_somebody_else_gets_nothing() {
+    each(|system| {
+        let mailbox = Mailbox::open();
+        let site = fixture(system).serve(&borrowed(&settings(&mailbox))).expect("the server starts");
+        let nobody = site.server.anonymous();
+        let sign_up = |password: &str| json!({"Name": "anna", "Mail": "anna@test.com", "Password": password});
+        let passwords = ["a stranger's password", "anna's own password"];
+        let replies = passwords.map(|password| act(&nobody, "SignUp", &sign_up(password)));
+        assert_eq!(appearance(&replies[0]), appearance(&replies[1]));
+        assert_eq!(replies[0].status, 204);
+        mailbox.wait("anna@test.com", 2);
+        let tokens: Vec<String> = mailbox.of("anna@test.com").iter().map(|letter| letter.token()).collect();
+        assert_eq!(act(&nobody, "Activate", &json!({"Token": tokens[0]})).status, 204);
+        for password in passwords {
+            assert_eq!(status(&site.server, "anna", password), 401, "nobody knows whose it is: {password}");
+        }
+        let token = mailbox.wait("anna@test.com", 3).token();
+        let password = "what anna chooses then";
+        assert_eq!(
+            act(&nobody, "ResetPassword", &json!({"Token": token, "Password": password})).status,
+            204
+        );
+        assert_eq!(status(&site.server, "anna", password), 200);
+    });
+}

@@ -70,11 +70,14 @@ pub fn sign_up(engine: &Engine, session: &mut Session<'_>, _: &Caller, _: &Bound
         return Ok(Given::Nothing);
     }
     if let Some(user) = names::of(engine, session, name, &[tenant], 1)?.into_iter().next() {
-        // Somebody who signs up again while waiting gets the mail again; the password is the one of the first time, as whoever
-        // asks now may be somebody else.
+        // Somebody who signs up again while waiting gets the mail again. Either time it may have been somebody else, so neither password
+        // counts: whoever reads the mail sets one ([`activate`]).
         let waiting = people::by_id(engine, session, user.id)?.filter(|account| is_waiting(account, state::SIGNED_UP, mail));
         match waiting {
-            Some(account) => send_activation(engine, session, &account)?,
+            Some(account) => {
+                people::change(engine, session, account.id, vec![("Password", Value::Null)])?;
+                send_activation(engine, session, &account)?;
+            }
             None => outbox::post(engine, session, mail, Letter::NameTaken { name })?,
         }
         return Ok(Given::Nothing);
@@ -149,6 +152,9 @@ pub fn activate(engine: &Engine, session: &mut Session<'_>, _: &Caller, _: &Boun
         let values = vec![("Active", Value::Boolean(true)), ("MailState", text(state::CONFIRMED))];
         people::change(engine, session, account.id, values)?;
         engine.audit_account(session, "Activate", about, account.id, &[("Mail", &token.mail)])?;
+        if account.password_hash.is_none() {
+            send(engine, session, Purpose::Reset, (account.id, &account.name), &token.mail)?;
+        }
     }
     Ok(Given::Nothing)
 }
