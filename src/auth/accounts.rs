@@ -85,6 +85,13 @@ impl Auth {
             .db
             .read(Weight::Key, move |session| people::by_id(&engine, session, user))
             .await?;
+        let not_yours = || Fault::new(&fault::FORBIDDEN, "This is not your password.");
+        if let Some(account) = account.as_ref().filter(|account| account.internal) {
+            return match sign_in::is_own(self, account, password, asker.from).await? {
+                true => Ok(account.password_hash.clone().map_or(Value::Null, Value::Text)),
+                false => Err(not_yours()),
+            };
+        }
         let proof = sign_in::by_password(self, None, caller.name.clone(), password, asker.from).await;
         match proof {
             Ok(proof) if proof.caller.user == user => {
@@ -92,7 +99,7 @@ impl Auth {
                 Ok(hash.map_or(Value::Null, Value::Text))
             }
             Err(fault) if fault.kind != &fault::UNAUTHENTICATED => Err(fault),
-            _ => Err(Fault::new(&fault::FORBIDDEN, "This is not your password.")),
+            _ => Err(not_yours()),
         }
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::cache::Print;
 use super::guard::Attempt;
 use super::{Auth, Proof, ldap, password, refused};
+use crate::engine::accounts::people::Account;
 use crate::engine::audit::SignIn;
 use crate::engine::identity::{self, User};
 use crate::engine::names;
@@ -70,6 +71,35 @@ pub async fn by_password(auth: &Auth, print: Option<Print>, name: String, passwo
             Err(refused())
         }
     }
+}
+
+/// Whether a password is that of the user of this server whom an account is of, whoever else has the name. Attempts are counted like those
+/// to sign in, but a right one ends no wait: that would be for the namesakes, too.
+///
+/// # Errors
+/// 429 for who tries too often.
+pub async fn is_own(auth: &Auth, account: &Account, password: String, from: Option<IpAddr>) -> Outcome<bool> {
+    let clock = &auth.engine.clock;
+    let attempt = auth.guard.admit(Some(ldap::counted(auth, &account.name)), from, clock.now())?;
+    let too_many = || auth.guard.check(&attempt, clock.now()).err();
+    let tested = auth
+        .hasher
+        .verify(password, account.password_hash.clone(), too_many)
+        .await
+        .flatten();
+    match tested {
+        Ok(false) => auth.guard.failed(&attempt, clock.now()),
+        _ => auth.guard.untried(&attempt),
+    }
+    let is_right = tested?;
+    let sign_in = SignIn {
+        what: "SignIn",
+        succeeded: is_right,
+        user: Some((account.id, account.tenant)),
+        from,
+    };
+    auth.engine.journal.note(sign_in, clock.now());
+    Ok(is_right)
 }
 
 /// The test itself; `named` learns whose name it is, `namesakes` how many have it.

@@ -2,12 +2,15 @@
 
 use std::time::Instant;
 
+use odata_tests::case::User;
 use odata_tests::client::Reply;
 use odata_tests::database::System;
+use odata_tests::fixture::Fixture;
 use odata_tests::mailbox::Mailbox;
+use odonata::model::limits::NAMESAKES;
 use serde_json::json;
 
-use crate::scene::{act, borrowed, each, fixture, settings, status};
+use crate::scene::{TENANT, act, borrowed, each, fixture, settings, status};
 
 /// What of an answer could tell two of them apart.
 fn appearance(reply: &Reply) -> (u16, Vec<(String, String)>, String) {
@@ -131,5 +134,40 @@ fn who_signs_up_for_somebody_else_gets_nothing() {
             204
         );
         assert_eq!(status(&site.server, "anna", password), 200);
+    });
+}
+
+#[test]
+fn a_namesake_changes_the_own_password() {
+    each(|system| {
+        let namesake = |number: usize| User {
+            name: "uma".to_owned(),
+            tenant: format!("{number}{}", &TENANT[1..]),
+            role: Some("CloudUser".to_owned()),
+        };
+        let users: Vec<User> = (2..=2 + NAMESAKES).map(namesake).collect();
+        let fixture = Fixture::prepare(&[], &users, system)
+            .expect("the fixture is good")
+            .expect("it is here");
+        let site = fixture.serve(&[]).expect("the server starts");
+        let last = users.last().expect("they are several");
+        let name = format!("{}\\uma", last.tenant);
+        let (first, second, third) = (User::password("uma"), "uma's second password", "uma's third password");
+        let change = |old: &str, new: &str| {
+            let client = site.server.anonymous().basic(&name, old);
+            act(&client, "ChangePassword", &json!({"OldPassword": old, "NewPassword": new}))
+        };
+        for (old, new) in [(first.as_str(), second), (second, third)] {
+            let reply = change(old, new);
+            assert_eq!(reply.status, 204, "{}", reply.text());
+            assert_eq!((status(&site.server, &name, old), status(&site.server, &name, new)), (401, 200));
+        }
+        let client = site.server.anonymous().basic(&name, third);
+        let wrong = json!({"OldPassword": first, "NewPassword": second});
+        assert_eq!(act(&client, "ChangePassword", &wrong).status, 403, "a namesake's");
+        let mail = json!({"Password": third, "Mail": "uma@new.org"});
+        assert_eq!(act(&client, "ChangeMail", &mail).status, 204);
+        let other = format!("{}\\uma", users[0].tenant);
+        assert_eq!(status(&site.server, &other, &first), 200, "the others keep theirs");
     });
 }
