@@ -51,6 +51,8 @@ pub fn sign_out_everywhere(engine: &Engine, session: &mut Session<'_>, caller: &
     may_manage(caller)?;
     tracing::info!(by = caller.user, user, "all sessions are ended");
     engine.end_sessions(session, *user)?;
+    let about = (*user, engine.home_of(session, *user)?);
+    engine.audit_account(session, "SignOutEverywhere", about, caller.user, &[])?;
     Ok(Given::Nothing)
 }
 
@@ -80,6 +82,8 @@ pub fn impersonate(engine: &Engine, session: &mut Session<'_>, caller: &Caller, 
     };
     let id = engine.begin_session(session, begin)?;
     tracing::info!(by = caller.user, user = user.user, session = id, "somebody acts as another user");
+    let about = (user.user, user.tenant);
+    engine.audit_account(session, "Impersonate", about, caller.user, &[("Session", &id.to_string())])?;
     let token = tokens.sign(user.user, &user.name, id, now, until)?.text;
     object(engine, "TokenResponse", &[("Token", Value::Text(token))])
 }
@@ -91,8 +95,9 @@ pub fn create_token(engine: &Engine, session: &mut Session<'_>, caller: &Caller,
         return Err(Fault::new(&fault::BAD_ARGUMENT, "A token needs a Name.").of("Name"));
     };
     let until = end_of_token(engine.clock.now(), days, expires)?;
-    let tenant = engine.home_of(session, caller)?;
-    let token = random()?;
+    let tenant = engine.home_of(session, caller.user)?;
+    let (token, scope) = (random()?, permissions(scope)?);
+    let (shown, ends) = (scope.clone(), text::ticks_to_text(until));
     let begin = Begin {
         user: caller.user,
         tenant,
@@ -100,16 +105,23 @@ pub fn create_token(engine: &Engine, session: &mut Session<'_>, caller: &Caller,
         name,
         until,
         hash: Some(digest(&token)),
-        scope: permissions(scope)?,
+        scope,
         impersonated_by: None,
         entry: &caller.entry,
     };
     let id = engine.begin_session(session, begin)?;
     tracing::info!(user = caller.user, session = id, "a token for a program is made");
+    let told = [
+        ("Session", &*id.to_string()),
+        ("Name", name.as_str()),
+        ("ExpiresAt", &ends),
+        ("Scope", &shown.join(", ")),
+    ];
+    engine.audit_account(session, "CreateToken", (caller.user, tenant), caller.user, &told)?;
     let members = [
         ("Id", Value::Integer(id)),
         ("Token", Value::Text(token)),
-        ("ExpiresAt", Value::Text(text::ticks_to_text(until))),
+        ("ExpiresAt", Value::Text(ends)),
     ];
     object(engine, "CreatedToken", &members)
 }
@@ -199,7 +211,7 @@ impl Engine {
         let until = now + tokens.life();
         let begin = Begin {
             user: caller.user,
-            tenant: self.home_of(session, caller)?,
+            tenant: self.home_of(session, caller.user)?,
             kind: SessionKind::Login,
             name: "Login",
             until,
@@ -212,9 +224,9 @@ impl Engine {
         tokens.sign(caller.user, &caller.name, id, now, until)
     }
 
-    /// The tenant that a caller belongs to, wherever he acts.
-    fn home_of(&self, session: &mut Session<'_>, caller: &Caller) -> Outcome<Guid> {
-        let key = Restriction::Key(vec![Value::Integer(caller.user)]);
+    /// The tenant that a user belongs to, wherever he acts.
+    fn home_of(&self, session: &mut Session<'_>, user: i64) -> Outcome<Guid> {
+        let key = Restriction::Key(vec![Value::Integer(user)]);
         let rows = self.columns(session, self.core_type("Users")?, &["Tid"], None, vec![key])?;
         match rows.first().map(Vec::as_slice) {
             Some([Value::Bytes(tenant)]) => Guid::try_from(tenant.as_slice()).map_err(|_| Fault::internal("a tenant that is no Guid")),
