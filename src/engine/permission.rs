@@ -14,6 +14,9 @@ pub use crate::model::rights::Verb;
 use crate::model::schema::{SetId, TypeId};
 use crate::store::{Restriction, Session};
 
+/// The permission to read `/metrics`.
+const MEASURE: &str = "Apc:MetricsCanRead";
+
 impl Engine {
     /// Whether `caller` may invoke an operation of an endpoint, bound to entities of a type or to nothing: the one place that decides it.
     /// What the operation then reads and writes in the caller's name is asked for again, where that happens.
@@ -27,6 +30,17 @@ impl Engine {
             (Some(Who::Reader), Some((ty, set))) => self.scope(caller, ty, set, Verb::Read).map(drop),
             _ if caller.rights.may_invoke(endpoint, index) => Ok(()),
             _ => Err(forbidden("None of your roles allows this.")),
+        }
+    }
+
+    /// Whether `caller` may see how the server does: its figures are about all tenants, so that a permission counts in the root tenant alone.
+    ///
+    /// # Errors
+    /// `FORBIDDEN`
+    pub fn may_measure(&self, caller: &Caller) -> Outcome<()> {
+        match caller.tenant == SYSTEM_TENANT && caller.rights.covers(MEASURE) {
+            true => Ok(()),
+            false => Err(forbidden("None of your roles allows this.")),
         }
     }
 

@@ -18,7 +18,7 @@ use super::media;
 use super::origin::{Network, split_url};
 use super::reply::{self, Answer};
 use super::request;
-use super::visitor::{self, Visitor};
+use super::visitor::{self, Visitor, Work};
 use super::{core4, document, entity, login};
 use crate::auth::{self, Auth};
 use crate::engine::Engine;
@@ -28,7 +28,7 @@ use crate::model::schema::Schema;
 use crate::odata::accept::{Choice, Preferences};
 use crate::odata::metadata;
 use crate::odata::version::Version;
-use crate::store::Db;
+use crate::store::{Db, Weight};
 
 /// Threads of a worker's pool for scans and password hashes; the stack of each is only used while it works.
 const BLOCKING_THREADS: usize = 16;
@@ -284,7 +284,9 @@ async fn lead(app: &Data<App>, request: &HttpRequest, payload: Payload, place: P
     match place {
         Place::Health => health::health(&app.db).await,
         Place::Metrics => {
-            Visitor::enter(app, request).await?.check().await?;
+            let (visitor, engine) = (Visitor::enter(app, request).await?, app.engine.clone());
+            let allowed = visitor.run(Work::Read(Weight::Key), move |_, caller| engine.may_measure(caller));
+            allowed.await?;
             app.metrics.answer()
         }
         Place::Index => {
