@@ -1,6 +1,7 @@
 //! Who is calling, for the time of one request: the only way to the database.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use actix_web::http::Method;
@@ -78,7 +79,7 @@ impl<'a> Visitor<'a> {
             app,
             presented,
             tenant,
-            client: (request.method() == Method::POST || presented.password.is_some()).then(|| client(request)),
+            client: (request.method() == Method::POST || presented.password.is_some()).then(|| client(request, presented.from)),
             proof,
         })
     }
@@ -239,12 +240,10 @@ fn cookie(headers: &HeaderMap) -> Option<&[u8]> {
     cookies.find_map(|cookie| cookie.trim_ascii().strip_prefix(b"token=").filter(|token| !token.is_empty()))
 }
 
-fn client(request: &HttpRequest) -> Arc<Client> {
+fn client(request: &HttpRequest, from: Option<IpAddr>) -> Arc<Client> {
     let agent = request.headers().get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
     Arc::new(Client {
-        address: request
-            .peer_addr()
-            .map_or_else(String::new, |peer| peer.ip().to_canonical().to_string()),
+        address: from.map_or_else(String::new, |from| from.to_string()),
         agent: agent.unwrap_or_default().to_owned(),
     })
 }
