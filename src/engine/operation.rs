@@ -9,6 +9,7 @@ mod built_in;
 mod declared;
 mod jobs;
 mod sessions;
+mod special;
 mod tenants;
 
 use super::Engine;
@@ -187,8 +188,8 @@ const fn of_node(name: &'static str, arguments: usize, run: Run) -> Handler {
     }
 }
 
-/// One that makes or changes a list or an entry: for whoever holds its permission, and may do the same without it.
-const fn of_lists(name: &'static str, binds: Binds, arguments: usize, run: Run) -> Handler {
+/// One that changes rows, for whoever holds its permission: what it does further is asked for there.
+const fn permitted(name: &'static str, binds: Binds, arguments: usize, run: Run) -> Handler {
     Handler {
         who: Who::Permitted,
         writes: true,
@@ -199,7 +200,7 @@ const fn of_lists(name: &'static str, binds: Binds, arguments: usize, run: Run) 
 
 /// One that moves a job: for whoever holds its permission.
 const fn of_job(name: &'static str, arguments: usize, run: Run) -> Handler {
-    of_lists(name, Binds::One("Jobs"), arguments, run)
+    permitted(name, Binds::One("Jobs"), arguments, run)
 }
 
 /// One about what a user holds.
@@ -294,11 +295,11 @@ pub const HANDLERS: &[Handler] = &[
         None,
         accounts::accept_invitation,
     ),
-    of_lists("CreateAcl", Binds::One("Nodes"), 0, acl::create_acl),
-    of_lists("CreateNodeAcl", Binds::Free, 2, acl::create_node_acl),
-    of_lists("CreateFreeAcl", Binds::Free, 2, acl::create_free_acl),
-    of_lists("CreateAce", Binds::Free, 5, acl::create_ace),
-    of_lists("BreakInheritance", Binds::One("Acls"), 1, acl::break_inheritance),
+    permitted("CreateAcl", Binds::One("Nodes"), 0, acl::create_acl),
+    permitted("CreateNodeAcl", Binds::Free, 2, acl::create_node_acl),
+    permitted("CreateFreeAcl", Binds::Free, 2, acl::create_free_acl),
+    permitted("CreateAce", Binds::Free, 5, acl::create_ace),
+    permitted("BreakInheritance", Binds::One("Acls"), 1, acl::break_inheritance),
     Handler {
         who: Who::Permitted,
         ..of_node("AllAces", 0, acl::all_aces)
@@ -314,6 +315,8 @@ pub const HANDLERS: &[Handler] = &[
         ..of_node("CheckPermission", 3, acl::check_permission)
     },
     of_node("AssignablePermissions", 0, acl::assignable_permissions),
+    permitted("SetTenant", Binds::Free, 3, special::set_tenant),
+    permitted("SetCreatedBy", Binds::Free, 3, special::set_created_by),
     of_user("UserHasPermission", 1, acl::user_has_permission),
     of_user("UserPermissions", 0, acl::user_permissions),
     of_user("UserRoles", 0, acl::user_roles),
