@@ -52,7 +52,10 @@ impl Engine {
     pub(super) fn audit(&self, session: &mut Session<'_>, entry: Entry<'_>) -> Outcome<()> {
         let ty = self.type_of("Diagnostics", "AuditTrails")?;
         let (of, id) = (self.schema.types[entry.about.0].qualified(), entry.about.1);
-        tracing::info!(what = entry.what, state = entry.state, by = entry.by, of = %of, id = %id, "audit");
+        let (what, state) = (entry.what.to_owned(), entry.state.to_owned());
+        let (by, told) = (entry.by, (of.clone(), id.clone()));
+        // What is undone has not happened.
+        session.after_commit(move || tracing::info!(what, state, by, of = told.0, id = told.1, "audit"));
         let json = |members: Map<String, Json>| match members.is_empty() {
             true => Value::Text(String::new()),
             false => Value::Text(Json::Object(members).to_string()),

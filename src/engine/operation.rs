@@ -8,6 +8,7 @@ mod acl;
 mod built_in;
 mod declared;
 mod jobs;
+mod runners;
 mod sessions;
 mod special;
 mod tenants;
@@ -203,6 +204,11 @@ const fn of_job(name: &'static str, arguments: usize, run: Run) -> Handler {
     permitted(name, Binds::One("Jobs"), arguments, run)
 }
 
+/// One of runners: for whoever holds its permission.
+const fn of_runner(name: &'static str, binds: Binds, arguments: usize, run: Run) -> Handler {
+    permitted(name, binds, arguments, run)
+}
+
 /// One about what a user holds.
 const fn of_user(name: &'static str, arguments: usize, run: Run) -> Handler {
     Handler {
@@ -325,6 +331,11 @@ pub const HANDLERS: &[Handler] = &[
         binds: Binds::One("Roles"),
         ..open("RolePermissions", 0, acl::role_permissions)
     },
+    of_runner("CreateRunner", Binds::Free, 1, runners::create),
+    of_runner("RotateRunnerToken", Binds::One("Runners"), 0, runners::rotate),
+    of_runner("RegisterRunner", Binds::Free, 6, runners::register),
+    of_runner("ClaimJob", Binds::One("Runners"), 1, runners::claim),
+    of_runner("UnregisterRunner", Binds::One("Runners"), 1, runners::unregister),
     of_job("SubmitJob", 0, jobs::submit),
     of_job("KillJob", 0, jobs::kill),
     of_job("RemoveJob", 0, jobs::remove),

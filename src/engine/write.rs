@@ -90,6 +90,7 @@ impl Engine {
         let key = current.key(&self.schema.types[current.ty]);
         let along = self.along(session, caller, &place, &current)?;
         tenants::dissolve(self, session, &current)?;
+        self.runner_goes(session, &current)?;
         self.check_unreferenced(session, current.ty, &key)?;
         Delete::new(&self.schema, &scope, current.ty, &key)?.run(session)?;
         self.drop_lists(session, &current)?;

@@ -47,7 +47,7 @@ faults! {
     BODY_TIMEOUT     = 408 "body_timeout", "The body does not arrive in time.";
     CONFLICT         = 409 "conflict", "A key or unique value is taken already.";
     REFERENCED       = 409 "referenced", "Other entities refer to this one.";
-    LOST_LEASE       = 409 "lost_lease", "The job is not, or not any more, the one that the caller has claimed.";
+    LOST_LEASE       = 409 "lost_lease", "The job is not, or not any more, the one that the caller has claimed; or its registration is over.";
     PRECONDITION     = 412 "precondition_failed", "The entity is not in the state that `If-Match` or `If-None-Match` names.";
     BODY_TOO_LARGE   = 413 "body_too_large", "The body is longer than the server takes.";
     URL_TOO_LONG     = 414 "url_too_long", "The request target is longer than the server takes.";

@@ -212,6 +212,16 @@ impl<'a> Queue<'a> {
         session.fetch(&sql, &[ColumnKind::Primitive(Edm::Int32)], &mut Rows::new(1))
     }
 
+    /// Jobs do not name a runner any more that is about to go.
+    pub fn forget_runner(&self, session: &mut Session<'_>, runner: i64) -> Outcome<()> {
+        let mut sql = Sql::new(session.dialect());
+        sql.push("UPDATE ")
+            .name(&self.jobs.name)
+            .push(" SET \"RunnerId\" = NULL WHERE \"RunnerId\" = ");
+        sql.value(Edm::Int64, Value::Integer(runner));
+        session.execute(&sql).map(drop)
+    }
+
     /// How many jobs there are in each state.
     pub fn counts(&self, session: &mut Session<'_>, tenant: Option<Guid>) -> Outcome<Vec<(String, i64)>> {
         let mut sql = Sql::new(session.dialect());

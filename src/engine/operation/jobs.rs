@@ -17,7 +17,7 @@ fn job(engine: &Engine, bound: &Bound) -> Outcome<Job> {
     }
 }
 
-fn shown(engine: &Engine, job: Job) -> Outcome<Given> {
+pub(super) fn shown(engine: &Engine, job: Job) -> Outcome<Given> {
     let set = engine.schema.endpoint("Core").and_then(|core| core.set_names.get("Jobs")).copied();
     Ok(Given::Entities(Box::new(engine.page_of(set, &job.into_row()))))
 }
@@ -33,11 +33,11 @@ fn hold(arguments: &[Value]) -> Outcome<Hold> {
     }
 }
 
-fn text_of(value: &Value) -> Option<&str> {
+pub(super) fn text_of(value: &Value) -> Option<&str> {
     if let Value::Text(text) = value { Some(text) } else { None }
 }
 
-fn lines(value: &Value) -> Vec<String> {
+pub(super) fn lines(value: &Value) -> Vec<String> {
     text_of(value).and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default()
 }
 

@@ -127,7 +127,7 @@ pub fn create_token(engine: &Engine, session: &mut Session<'_>, caller: &Caller,
 }
 
 /// A token for a program, and one that is somebody else, make no further ones: those would outlive them and know no scope.
-fn may_manage(caller: &Caller) -> Outcome<()> {
+pub(super) fn may_manage(caller: &Caller) -> Outcome<()> {
     match caller.entry.ticket.map(|ticket| ticket.kind) {
         None | Some(SessionKind::Login) => Ok(()),
         Some(_) => Err(Fault::new(&fault::FORBIDDEN, "This needs a user who has signed in as such.")),
@@ -225,7 +225,7 @@ impl Engine {
     }
 
     /// The tenant that a user belongs to, wherever he acts.
-    fn home_of(&self, session: &mut Session<'_>, user: i64) -> Outcome<Guid> {
+    pub(in crate::engine) fn home_of(&self, session: &mut Session<'_>, user: i64) -> Outcome<Guid> {
         let key = Restriction::Key(vec![Value::Integer(user)]);
         let rows = self.columns(session, self.core_type("Users")?, &["Tid"], None, vec![key])?;
         match rows.first().map(Vec::as_slice) {

@@ -175,15 +175,15 @@ impl Job {
     }
 }
 
-fn value<'a>(ty: &EntityType, row: &'a Entity, name: &str) -> &'a Value {
+pub(super) fn value<'a>(ty: &EntityType, row: &'a Entity, name: &str) -> &'a Value {
     ty.property(name).and_then(|index| row.values.get(index)).unwrap_or(&Value::Null)
 }
 
-fn integer(value: &Value) -> i64 {
+pub(super) fn integer(value: &Value) -> i64 {
     if let Value::Integer(number) = value { *number } else { 0 }
 }
 
-fn text_of(value: &Value) -> &str {
+pub(super) fn text_of(value: &Value) -> &str {
     if let Value::Text(text) = value { text } else { "" }
 }
 

@@ -11,6 +11,7 @@ mod enqueue;
 mod follow;
 mod job;
 mod kinds;
+mod runners;
 pub mod state;
 mod sweep;
 mod work;
@@ -25,6 +26,7 @@ pub(super) use enqueue::Checked;
 pub use enqueue::New;
 pub use job::Job;
 pub use kinds::Kinds;
+pub use runners::{Claiming, Registering, Registration, Runner};
 pub use work::{Failure, Hold, Word, Worker};
 
 use super::Engine;

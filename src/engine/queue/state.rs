@@ -80,7 +80,7 @@ pub enum Step {
     Defer,
     /// Deferred for too long.
     Expire,
-    /// Its worker is silent, and another attempt is left.
+    /// Its worker is silent, or leaves, or is sent away.
     Lose,
     /// To be stopped.
     Kill,
@@ -149,7 +149,7 @@ pub const STEPS: &[Row] = &[
     row(Step::Fail, &[Idle, Delayed, Queued, Retrying, Deferred], Failed, &[Who::Client]),
     row(Step::Defer, &[Claimed, Running], Deferred, &[Who::Worker]),
     row(Step::Expire, &[Deferred, Claimed, Running], Expired, &[Who::Server]),
-    row(Step::Lose, &[Claimed, Running], Queued, &[Who::Server]),
+    row(Step::Lose, &[Claimed, Running], Queued, &[Who::Client, Who::Worker, Who::Server]),
     row(Step::Kill, &[Claimed, Running], Stopping, &[Who::Client]),
     row(
         Step::Kill,

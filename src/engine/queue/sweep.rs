@@ -65,6 +65,36 @@ impl Engine {
         Ok(is_more)
     }
 
+    /// Takes a job from its worker: it is queued again, in its old place. `counts`: the worker, or the job, may be what is wrong, so that
+    /// after some of these the job has failed.
+    pub(super) fn lose_job(&self, session: &mut Session<'_>, job: &mut Job, why: &str, counts: bool) -> Outcome<()> {
+        if job.state == State::Stopping {
+            return self.fail_attempt(session, job, Failure { error: why, retry: false });
+        }
+        let mut values: Values<'_> = vec![
+            ("Progress", Value::Null),
+            ("ProgressMessage", Value::Null),
+            ("RunnerId", Value::Null),
+        ];
+        if counts {
+            let losses = job.integer(self, "Losses") + 1;
+            values.extend([
+                ("ZombieAt", moment(self.clock.now())),
+                ("Losses", Value::Integer(losses)),
+                ("Error", word(why)),
+            ]);
+            if losses >= job.integer(self, "Attempts").max(JOB_LOSSES as i64) {
+                values.retain(|(name, _)| *name != "RunnerId");
+                job.step(self, session, Step::Fail, why, values)?;
+                return self.ended(session, job);
+            }
+        }
+        job.step(self, session, Step::Lose, why, values)?;
+        self.desk.work.ring_after(session);
+        self.desk.moves.ring_after(session);
+        Ok(())
+    }
+
     /// Whether something is due; what a sweep begins with where writing costs more than reading.
     pub fn is_job_due(&self, session: &mut Session<'_>) -> Outcome<bool> {
         let now = self.clock.now();
@@ -91,30 +121,9 @@ fn promote(engine: &Engine, session: &mut Session<'_>, job: &mut Job) -> Outcome
 
 /// Its worker has been silent for too long.
 fn lose(engine: &Engine, session: &mut Session<'_>, job: &mut Job) -> Outcome<()> {
-    let now = engine.clock.now();
     let worker = job.text(engine, "Worker").to_owned();
     let why = format!("no word from {worker} since {}", job.text(engine, "HeartbeatAt"));
-    if job.state == State::Stopping {
-        return engine.fail_attempt(session, job, Failure { error: &why, retry: false });
-    }
-    let losses = job.integer(engine, "Losses") + 1;
-    let mut values: Values<'_> = vec![
-        ("ZombieAt", moment(now)),
-        ("Losses", Value::Integer(losses)),
-        ("Progress", Value::Null),
-        ("ProgressMessage", Value::Null),
-        ("RunnerId", Value::Null),
-        ("Error", word(&why)),
-    ];
-    if losses >= job.integer(engine, "Attempts").max(JOB_LOSSES as i64) {
-        values.retain(|(name, _)| *name != "RunnerId");
-        job.step(engine, session, Step::Fail, &why, values)?;
-        return engine.ended(session, job);
-    }
-    job.step(engine, session, Step::Lose, &why, values)?;
-    engine.desk.work.ring_after(session);
-    engine.desk.moves.ring_after(session);
-    Ok(())
+    engine.lose_job(session, job, &why, true)
 }
 
 fn time_out(engine: &Engine, session: &mut Session<'_>, job: &mut Job) -> Outcome<()> {
