@@ -18,6 +18,8 @@ pub mod model;
 pub mod odata;
 /// Floor 5: from schema files to the schema.
 pub mod plugin;
+/// Floor 1: conditions on which tasks run: text to tree and back, whether one holds, when that changes.
+pub mod schedule;
 /// Floor 5: the settings, one row each.
 pub mod settings;
 /// Floor 1: model to SQL, on SQLite and PostgreSQL.

@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-/// Module and floor. `odata` and `store` do not know each other.
+/// Module and floor. `odata`, `store` and `schedule` do not know each other.
 const FLOORS: &[(&str, u8)] = &[
     ("model", 0),
     ("odata", 1),
     ("store", 1),
+    ("schedule", 1),
     ("engine", 2),
     ("auth", 2),
     ("jobs", 3),
@@ -20,7 +21,14 @@ const FLOORS: &[(&str, u8)] = &[
 ];
 
 /// Modules of one floor that do not know each other.
-const STRANGERS: &[(&str, &str)] = &[("odata", "store"), ("store", "odata")];
+const STRANGERS: &[(&str, &str)] = &[
+    ("odata", "store"),
+    ("odata", "schedule"),
+    ("store", "odata"),
+    ("store", "schedule"),
+    ("schedule", "odata"),
+    ("schedule", "store"),
+];
 
 /// Crates that one module names, and nobody else.
 const OWNED: &[(&str, &str)] = &[

@@ -26,6 +26,7 @@ faults! {
     BAD_OPTION       = 400 "bad_option", "A query option is unknown, repeated, does not fit the resource or has a bad value.";
     BAD_FILTER       = 400 "bad_filter", "`$filter` cannot be parsed or does not fit the types.";
     BAD_ORDERBY      = 400 "bad_orderby", "`$orderby` cannot be parsed or does not fit the types.";
+    BAD_CONDITION    = 400 "bad_condition", "The condition of a task cannot be parsed, or can never be met.";
     BAD_SELECT       = 400 "bad_select", "`$select` or `$expand` names something that is not there.";
     BAD_TOKEN        = 400 "bad_skiptoken", "`$skiptoken` was not made by this server for this query.";
     BAD_BODY         = 400 "bad_body", "The body is not well-formed, or has the wrong shape.";

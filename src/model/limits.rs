@@ -133,6 +133,13 @@ limits! {
     JOB_LOG_LINE_BYTES = 8_192, "Longest line of a log; the rest of it is cut off.";
     JOB_RETENTION_DAYS = 90, "How long an ended job is kept where JobKinds does not say.";
     JOBS_SWEPT = 100, "Jobs that one transaction moves because their time has come.";
+    CONDITION_BYTES = 4_096, "Longest condition of a task: it is parsed, shown and explained again and again.";
+    CONDITION_DEPTH = 32, "Deepest nesting of a condition; everything after the parser recurses over it.";
+    CONDITION_PARTS = 64, "Most parts of a condition, tasks that one part names counted one by one: each is looked at whenever a task may start.";
+    CONDITION_WORK = 20_000, "Most parts of a condition that are looked at to find its next change or the next starts: past it the answer is what is known by then.";
+    INTERVAL_DAYS = 36_525, "Longest interval in a condition: a hundred years.";
+    NEXT_RUNS = 100, "Most starts of a task that are told in advance.";
+    TASK_RECORDS = 1_000, "Most records of a task, the newest, that a condition sees; what happened last it sees however long ago.";
     GROUP_COMMIT_WRITES = 256, "Most writes in one SQLite commit.";
     WRITE_QUEUE = 10_000, "Most writes waiting for the writer; past it the answer is 503.";
     LOAD_ROWS = 1_000, "Rows in one transaction of `odonata load`.";

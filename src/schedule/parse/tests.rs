@@ -1,0 +1,458 @@
+use super::*;
+
+/// What is written, and the canonical text; empty where it is the same.
+const GOOD: &[(&str, &str)] = &[
+    // Constants and operators.
+    ("true", ""),
+    ("false", ""),
+    ("always true", "true"),
+    ("always false", "false"),
+    ("ALWAYS  True", "true"),
+    ("\n true\t", "true"),
+    ("~true", ""),
+    ("~ true", "~true"),
+    ("~~true", ""),
+    ("~(true)", "~true"),
+    ("((true))", "true"),
+    ("true & false", ""),
+    ("true&false", "true & false"),
+    ("true|false&true", "true | false & true"),
+    ("true & false | true", ""),
+    ("(true & false) | true", "true & false | true"),
+    ("true & (false | true)", ""),
+    ("(true | false) & (true | false)", ""),
+    ("(true & false) & true", ""),
+    ("true & false & true & false", ""),
+    ("true | (false | true)", ""),
+    ("~true & false", ""),
+    ("~(true & false)", ""),
+    ("~(true | false) | ~~false", ""),
+    (
+        "(\n  daily\n  | every 10 minutes\n) & ~ task 'a' is running",
+        "(daily | every 10 minutes) & ~task 'a' is running",
+    ),
+    // Cycles.
+    ("secondly", ""),
+    ("minutely", ""),
+    ("hourly", ""),
+    ("daily", ""),
+    ("weekly", ""),
+    ("monthly", ""),
+    ("run hourly", "hourly"),
+    ("run daily", "daily"),
+    ("Run Daily After 07:00", "daily after 07:00"),
+    ("run daily between 22:00 and 06:00", "daily between 22:00 and 06:00"),
+    ("run monthly before 3rd", "monthly before 3rd"),
+    ("minutely before 45", ""),
+    ("minutely after 5", "minutely after 05"),
+    ("minutely between 10 and 20", ""),
+    ("minutely starting 30", ""),
+    ("minutely on 30", ""),
+    ("hourly before 45:00", ""),
+    ("hourly after 5:00", "hourly after 05:00"),
+    ("hourly between 15:00 and 30:30", ""),
+    ("hourly between 45:00 and 15:00", ""),
+    ("hourly starting 30:00", ""),
+    ("hourly on 30:00", ""),
+    ("hourly at 30:00", "hourly on 30:00"),
+    ("daily before 10:00", ""),
+    ("daily after 22:00", ""),
+    ("daily after 7:05", "daily after 07:05"),
+    ("daily between 10:00 and 12:00", ""),
+    ("daily between 22:00 and 06:00", ""),
+    ("daily between 22:00:30 and 06:00:00", "daily between 22:00:30 and 06:00"),
+    ("daily\tbetween\n22:00   and 06:00", "daily between 22:00 and 06:00"),
+    ("daily between 10:00 and 10:00", ""),
+    ("daily starting 09:00", ""),
+    ("daily on 10:00", ""),
+    ("daily at 14:30", "daily on 14:30"),
+    ("weekly before Friday", ""),
+    ("weekly before Fri 12:00", "weekly before Friday 12:00"),
+    ("weekly after Monday", ""),
+    ("weekly on Monday", ""),
+    ("weekly on mon", "weekly on Monday"),
+    ("weekly on MONDAY 10:00", "weekly on Monday 10:00"),
+    ("weekly between Mon and Fri", "weekly between Monday and Friday"),
+    (
+        "weekly between Sat 12:00 and Mon 06:30",
+        "weekly between Saturday 12:00 and Monday 06:30",
+    ),
+    ("weekly between Tuesday and Wednesday 12:00", ""),
+    ("weekly between Thurs and Sunday", "weekly between Thursday and Sunday"),
+    ("weekly starting Wednesday", ""),
+    ("weekly starting Sunday 18:00:01", ""),
+    ("monthly before 5th", ""),
+    ("monthly after 15.", "monthly after 15th"),
+    ("monthly after 15. 12:00", "monthly after 15th 12:00"),
+    ("monthly after 5", "monthly after 5th"),
+    ("monthly between 1st and 3rd", ""),
+    ("monthly between 25th and 5th", ""),
+    ("monthly between 21 and 22 10:00", "monthly between 21st and 22nd 10:00"),
+    ("monthly between 11th and 13th", ""),
+    ("monthly starting 3rd", ""),
+    ("monthly starting 3RD", "monthly starting 3rd"),
+    ("monthly on 31st", ""),
+    ("monthly on 31.", "monthly on 31st"),
+    ("monthly on 2 06:00", "monthly on 2nd 06:00"),
+    ("monthly before 1st", ""),
+    // Intervals.
+    ("every 10 seconds", ""),
+    ("every 1 second", ""),
+    ("every 10s", "every 10 seconds"),
+    ("every 1h30m", "every 1 hour 30 minutes"),
+    ("every 1.5 hours", "every 1 hour 30 minutes"),
+    ("every 2 hours, 30 minutes", "every 2 hours 30 minutes"),
+    ("every 1 day, 12 hour", "every 1 day 12 hours"),
+    ("every 1 days 06:00:00", "every 1 day 6 hours"),
+    ("every 00:05", "every 5 minutes"),
+    ("every 2 weeks", "every 14 days"),
+    ("every 10 min based on run", "every 10 minutes"),
+    ("every 10 minutes based on success", ""),
+    ("every 10 minutes based on fail", ""),
+    ("Every 10 Minutes Based On Finish", "every 10 minutes based on finish"),
+    ("every 10 minutes anchored", ""),
+    ("every 1 hour anchored based on finish", "every 1 hour based on finish anchored"),
+    ("every 1 hour based on finish anchored", ""),
+    ("every 30 minutes & daily after 07:00", ""),
+    // Cron.
+    ("cron * * * * *", ""),
+    ("cron 0 7 * * 1-5", ""),
+    ("cron 0 7 * * mon-fri", "cron 0 7 * * 1-5"),
+    ("cron 0 7 * * Monday-FRIDAY", "cron 0 7 * * 1-5"),
+    ("cron */15 * * * *", ""),
+    ("cron 0,15,30,45 * * * *", "cron */15 * * * *"),
+    ("cron 0,30 * * * *", ""),
+    ("cron */1 * * * *", "cron * * * * *"),
+    ("cron 5/20 * * * *", "cron 5,25,45 * * * *"),
+    ("cron 10-20/5 * * * *", "cron 10,15,20 * * * *"),
+    ("cron 1-5,3-7,30 0-23 1-31 1-12 0-7", "cron 1-7,30 * * * *"),
+    ("cron 0 0 29 2 *", ""),
+    ("cron 0 0 29 feb *", "cron 0 0 29 2 *"),
+    ("cron 0 0 31 1,apr,jun *", "cron 0 0 31 1,4,6 *"),
+    ("cron 0 0 1 january-march *", "cron 0 0 1 1-3 *"),
+    ("cron 0 0 1 */3 *", ""),
+    ("cron 0 0 13 * 5", ""),
+    ("cron 0 0 31 2 5", ""),
+    ("cron 0 0 * * 7", "cron 0 0 * * 0"),
+    ("cron 0 0 * * sun", "cron 0 0 * * 0"),
+    ("cron 0 0 * * sat-sun", "cron 0 0 * * 0,6"),
+    ("cron 0 0 * * 5-7", "cron 0 0 * * 0,5-6"),
+    ("cron 0 0 * * 7-7", "cron 0 0 * * 0"),
+    ("cron 0 0 * * sun-tue", "cron 0 0 * * 0-2"),
+    ("cron  0\t0\n* * mon", "cron 0 0 * * 1"),
+    ("cron @yearly", "cron 0 0 1 1 *"),
+    ("cron @annually", "cron 0 0 1 1 *"),
+    ("cron @monthly", "cron 0 0 1 * *"),
+    ("cron @weekly", "cron 0 0 * * 0"),
+    ("cron @Daily", "cron 0 0 * * *"),
+    ("cron @midnight", "cron 0 0 * * *"),
+    ("cron @hourly & true", "cron 0 * * * * & true"),
+    ("crontime 30 2 * * *", ""),
+    ("crontime @hourly", "crontime 0 * * * *"),
+    ("(cron 0 7 * * *)|cron 0 9 * * *", "cron 0 7 * * * | cron 0 9 * * *"),
+    // Windows.
+    ("time of minute between 10 and 20", ""),
+    ("time of hour after 15:00", ""),
+    ("time of hour between 45:00 and 15:00", ""),
+    ("time of day between 10:00 and 12:00", ""),
+    ("time of day between 22:00 and 06:00", ""),
+    ("time of day before 12:00", ""),
+    ("time of day after 17:30", ""),
+    ("Time Of Day On 17:30", "time of day on 17:30"),
+    ("time of week between Mon and Fri", "time of week between Monday and Friday"),
+    ("time of week on Monday", ""),
+    ("time of week before Tue 12:00", "time of week before Tuesday 12:00"),
+    ("time of week after Fri 17:00", "time of week after Friday 17:00"),
+    ("time of month on 5th", ""),
+    ("time of month between 25. and 3.", "time of month between 25th and 3rd"),
+    ("time of month after 31st", ""),
+    (
+        "time of day between 08:00 and 18:00 & time of week between Mon and Fri",
+        "time of day between 08:00 and 18:00 & time of week between Monday and Friday",
+    ),
+    // One time.
+    ("once at 2024-05-01", "once at 2024-05-01 00:00:00"),
+    ("once at 2024-05-01 07:30", "once at 2024-05-01 07:30:00"),
+    ("once at 2024-05-01T07:30:15", "once at 2024-05-01 07:30:15"),
+    ("once at 2024-05-01 07:30:15.2500", "once at 2024-05-01 07:30:15.25"),
+    ("once at 2024-05-01T07:30Z", "once at 2024-05-01 07:30:00Z"),
+    ("once at 2024-05-01t07:30z", "once at 2024-05-01 07:30:00Z"),
+    ("once at 2024-05-01 07:30+02:00", "once at 2024-05-01 05:30:00Z"),
+    ("once at 2024-05-01 07:30 | daily", "once at 2024-05-01 07:30:00 | daily"),
+    // Other tasks.
+    ("after task 'a'", ""),
+    ("after task 'a' succeeded", "after task 'a'"),
+    ("after task 'a' failed", ""),
+    ("after task 'a' finished", ""),
+    ("after task 'a' terminated", ""),
+    ("AFTER TASK 'a' Crashed", "after task 'a' crashed"),
+    ("after tasks 'a', 'b'", ""),
+    ("after tasks 'a','b' , 'c' failed", "after tasks 'a', 'b', 'c' failed"),
+    ("after tasks 'a', 'b' finished", ""),
+    ("after tasks 'a'", "after task 'a'"),
+    ("after any tasks 'a', 'b'", ""),
+    ("after any tasks 'a', 'b' finished", ""),
+    ("after any tasks 'a', 'b' terminated & daily", ""),
+    ("after task 'etl.load (nightly) & more | ~'", ""),
+    ("after task 'it''s'", ""),
+    ("after task ''''", ""),
+    ("after task 'Zürich — 東京'", ""),
+    ("after task ' a '", ""),
+    ("has succeeded", ""),
+    ("has succeeded today", ""),
+    ("has failed this hour", ""),
+    ("has finished this minute", ""),
+    ("has started this week", ""),
+    ("has terminated this month", ""),
+    ("has inacted today", ""),
+    ("has crashed today", ""),
+    ("has succeeded today between 10:00 and 12:00", ""),
+    ("has succeeded this week on Monday", ""),
+    ("has failed this month before 5th", ""),
+    ("has failed this hour after 30:00", ""),
+    ("has finished past 2 hours", ""),
+    ("has finished in past 2 hours", "has finished past 2 hours"),
+    ("has started past 1h30m & true", "has started past 1 hour 30 minutes & true"),
+    ("task 'a' has succeeded", ""),
+    ("task 'a' has failed today", ""),
+    (
+        "Task 'a' Has Terminated Today Before 12:00",
+        "task 'a' has terminated today before 12:00",
+    ),
+    ("task 'a' has started past 10 seconds", ""),
+    ("~task 'a' has inacted this week", ""),
+    ("task 'a' is running", ""),
+    ("while task 'a' is running", "task 'a' is running"),
+    (
+        "while task 'a and b' is running & ~has failed",
+        "task 'a and b' is running & ~has failed",
+    ),
+    // The session and the scheduler.
+    ("env 'test'", ""),
+    ("param 'mode' exists", ""),
+    ("param 'mode' is 'test'", ""),
+    ("PARAM 'Mode' IS 'it''s (on)'", "param 'Mode' is 'it''s (on)'"),
+    ("scheduler has 3 cycles", ""),
+    ("scheduler has more than 3 cycles", ""),
+    ("scheduler has less than 3 cycles", ""),
+    ("scheduler has 1 cycle", "scheduler has 1 cycles"),
+    ("scheduler started 10 minutes ago", ""),
+    ("scheduler has run over 1 day 12 hours", ""),
+    // Additions.
+    ("retry 3", ""),
+    ("retry 0", ""),
+    ("retry -1", ""),
+    ("missed", ""),
+    ("daily between 10:00 and 11:00 | missed", ""),
+    ("retry 2 | every 1 day based on finish", ""),
+];
+
+/// What cannot be understood, the place, and words of the sentence.
+const BAD: &[(&str, usize, &str)] = &[
+    ("", 0, "a condition"),
+    ("   ", 3, "a condition"),
+    ("()", 1, "a condition"),
+    ("true &", 6, "a condition"),
+    ("true & | true", 7, "a condition"),
+    ("& true", 0, "a condition"),
+    ("~", 1, "a condition"),
+    ("(true", 5, "`)`"),
+    ("true)", 4, "the end"),
+    ("true true", 5, "the end"),
+    ("truely", 0, "a condition"),
+    ("always", 0, "a condition"),
+    ("never", 0, "a condition"),
+    ("run", 3, "a condition"),
+    ("run every 10 minutes", 4, "a condition"),
+    ("yearly", 0, "a condition"),
+    ("daily daily", 6, "the end"),
+    ("secondly on 5", 9, "the end"),
+    ("daily between 10:00", 19, "`and`"),
+    ("daily between 10:00 and", 23, "a time of day"),
+    ("daily between 25:00 and 26:00", 14, "a time of day"),
+    ("daily after 10", 12, "a time of day"),
+    ("daily after 10:60", 12, "a time of day"),
+    ("daily after 10:5", 12, "a time of day"),
+    ("daily after 10:00:00:00", 12, "a time of day"),
+    ("daily after Monday", 12, "a time of day"),
+    ("daily before 00:00", 13, "after the beginning"),
+    ("minutely on 60", 12, "a second"),
+    ("minutely on 10:00", 12, "a second"),
+    ("hourly on 30", 10, "a minute and second"),
+    ("hourly before 00:00", 14, "after the beginning"),
+    ("weekly on Mo", 10, "a day of the week"),
+    ("weekly on Mondays", 10, "a day of the week"),
+    ("weekly on 3rd", 10, "a day of the week"),
+    ("weekly before Monday 00:00", 14, "after the beginning"),
+    ("monthly on 32nd", 11, "a day of the month"),
+    ("monthly on 0", 11, "a day of the month"),
+    ("monthly on Monday", 11, "a day of the month"),
+    ("monthly before 1st 00:00", 15, "after the beginning"),
+    ("every", 5, "an interval"),
+    ("every minute", 6, "an interval"),
+    ("every 10", 6, "an interval"),
+    ("every 0 seconds", 6, "more than nothing"),
+    ("every 36526 days", 6, "up to 36525 days"),
+    ("every 1 month", 6, "an interval"),
+    ("every -1 hour", 6, "an interval"),
+    ("every 0.01 us", 6, "whole units"),
+    ("every 10 minutes based on", 25, "`success`"),
+    ("every 10 minutes based on terminate", 26, "`success`"),
+    ("every 10 minutes anchored anchored", 26, "the end"),
+    ("cron", 4, "five fields"),
+    ("cron * * * *", 12, "five fields"),
+    ("cron * * * * * *", 15, "the end"),
+    ("cron 60 * * * *", 5, "minute from 0 to 59"),
+    ("cron * 24 * * *", 7, "hour from 0 to 23"),
+    ("cron * * 0 * *", 9, "day of the month from 1 to 31"),
+    ("cron * * 32 * *", 9, "day of the month"),
+    ("cron * * * 13 *", 11, "month from 1 to 12 or its name"),
+    ("cron * * * 0 *", 11, "month"),
+    ("cron * * * * 8", 13, "weekday from 0 to 7"),
+    ("cron * * * * xyz", 13, "weekday"),
+    ("cron * * * * mo", 13, "weekday"),
+    ("cron 1,2,x * * * *", 9, "minute"),
+    ("cron 1, * * * *", 7, "minute"),
+    ("cron 5-1 * * * *", 5, "goes up"),
+    ("cron 1-x * * * *", 7, "minute"),
+    ("cron */0 * * * *", 7, "a step"),
+    ("cron */60 * * * *", 7, "a step"),
+    ("cron 1/2/3 * * * *", 7, "a step"),
+    ("cron * * L * *", 9, "day of the month"),
+    ("cron * * ? * *", 9, "day of the month"),
+    ("cron * * * * 1#2", 13, "weekday"),
+    ("cron * * * * fri-mon", 13, "goes up"),
+    ("cron 0 0 31 2 *", 5, "a date that there is"),
+    ("cron 0 0 30-31 feb *", 5, "a date that there is"),
+    ("cron 0 0 31 4,6,9,11 *", 5, "a date that there is"),
+    ("cron @reboot", 5, "`@hourly`"),
+    ("cron @", 5, "`@hourly`"),
+    ("crontime nonsense", 9, "minute"),
+    ("time of", 7, "`minute`"),
+    ("time of year after 3", 8, "`minute`"),
+    ("time of day", 11, "`between`"),
+    ("time of day starting 10:00", 12, "`between`"),
+    ("once at", 7, "a time such as"),
+    ("once at noon", 8, "a time such as"),
+    ("once at 2024-02-30", 8, "a time such as"),
+    ("once at 2024-05-01 25:00", 8, "a time such as"),
+    ("once at 2024-05-01T07:30+99:00", 8, "a time such as"),
+    ("after 'a'", 6, "`task` or `tasks`"),
+    ("after task", 10, "in single quotes"),
+    ("after task a", 11, "in single quotes"),
+    ("after task \"a\"", 11, "in single quotes"),
+    ("after task 'a", 13, "a closing quote"),
+    ("after task 'a''", 15, "a closing quote"),
+    ("after task ''", 11, "not an empty one"),
+    ("after tasks 'a',", 16, "in single quotes"),
+    ("after tasks 'a' 'b'", 16, "the end"),
+    ("after task 'a' started", 15, "the end"),
+    ("has", 3, "`succeeded`"),
+    ("has run", 4, "`succeeded`"),
+    ("has succeeded yesterday", 14, "the end"),
+    ("has succeeded past", 18, "an interval"),
+    ("has succeeded today on Monday", 23, "a time of day"),
+    ("task 'a'", 8, "`has` or `is running`"),
+    ("task 'a' runs", 9, "`has` or `is running`"),
+    ("while task 'a' has failed", 15, "`is running`"),
+    ("env test", 4, "in single quotes"),
+    ("param 'a'", 9, "`exists` or `is`"),
+    ("param 'a' is 5", 13, "in single quotes"),
+    ("scheduler", 0, "a condition"),
+    ("scheduler has many cycles", 14, "a number"),
+    ("scheduler has 3", 15, "`cycles`"),
+    ("scheduler has 99999999999 cycles", 14, "a smaller number"),
+    ("scheduler started 10 minutes", 28, "`ago`"),
+    ("scheduler has run over", 22, "an interval"),
+    ("retry", 5, "a number"),
+    ("retry -2", 6, "a number"),
+    ("daily ; true", 6, "the end"),
+    ("日次", 0, "a condition"),
+];
+
+#[test]
+fn conditions_print_and_parse_back() {
+    assert!(GOOD.len() >= 150);
+    for (text, canonical) in GOOD {
+        let condition = parse(text).unwrap_or_else(|fault| panic!("{text}: {fault}"));
+        let canonical = if canonical.is_empty() { text } else { canonical };
+        assert_eq!(condition.to_string(), *canonical, "{text}");
+        assert_eq!(parse(canonical).unwrap(), condition, "{text}");
+    }
+}
+
+#[test]
+fn what_is_no_condition_is_refused_with_its_place() {
+    for (text, position, words) in BAD {
+        let fault = match parse(text) {
+            Ok(condition) => panic!("{text} is {condition}"),
+            Err(fault) => fault,
+        };
+        assert_eq!(fault.position, Some(*position), "{text}: {fault}");
+        assert!(fault.message.contains(words), "{text}: {fault}");
+        assert_eq!(fault.kind, &BAD_CONDITION, "{text}");
+    }
+}
+
+/// Every two of the corpus, joined and negated, so that no form takes a piece of its neighbour.
+#[test]
+fn conditions_stay_themselves_beside_each_other() {
+    for (index, (left, _)) in GOOD.iter().enumerate() {
+        let (right, _) = GOOD[(index * 7 + 3) % GOOD.len()];
+        for text in [
+            format!("({left})&~({right})"),
+            format!("({left})|({right})"),
+            format!("(~({left}) & true)|({right})"),
+        ] {
+            let condition = parse(&text).unwrap_or_else(|fault| panic!("{text}: {fault}"));
+            assert_eq!(parse(&condition.to_string()).unwrap(), condition, "{text}");
+        }
+    }
+}
+
+/// Every beginning of every condition, and every condition without one of its bytes: an answer, never a panic.
+#[test]
+fn what_is_cut_off_is_answered() {
+    for (text, _) in GOOD {
+        for (at, c) in text.char_indices() {
+            let without = format!("{}{}", &text[..at], &text[at + c.len_utf8()..]);
+            for cut in [&text[..at], &without] {
+                match parse(cut) {
+                    Ok(condition) => assert_eq!(parse(&condition.to_string()).unwrap(), condition, "{cut}"),
+                    Err(fault) => assert!(fault.position.is_some_and(|at| at <= cut.len()), "{cut}"),
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn conditions_are_bounded() {
+    let names = |count: usize| format!("after tasks {}", vec!["'a'"; count].join(","));
+    let cases = [
+        (
+            format!("env '{}'", "x".repeat(CONDITION_BYTES - 6)),
+            format!("env '{}'", "x".repeat(CONDITION_BYTES - 5)),
+        ),
+        (
+            format!("{}true", "~".repeat(CONDITION_DEPTH)),
+            format!("{}true", "~".repeat(CONDITION_DEPTH + 1)),
+        ),
+        (
+            format!("{}true{}", "(".repeat(CONDITION_DEPTH), ")".repeat(CONDITION_DEPTH)),
+            format!("{}true{}", "(".repeat(CONDITION_DEPTH + 1), ")".repeat(CONDITION_DEPTH + 1)),
+        ),
+        (vec!["true"; CONDITION_PARTS].join("&"), vec!["true"; CONDITION_PARTS + 1].join("&")),
+        (vec!["true"; CONDITION_PARTS].join("|"), vec!["true"; CONDITION_PARTS + 1].join("|")),
+        (names(CONDITION_PARTS), names(CONDITION_PARTS + 1)),
+        (format!("every {INTERVAL_DAYS} days"), format!("every {} days", INTERVAL_DAYS + 1)),
+    ];
+    for (most, more) in cases {
+        let condition = parse(&most).unwrap_or_else(|fault| panic!("{most}: {fault}"));
+        assert_eq!(parse(&condition.to_string()).unwrap(), condition);
+        assert!(parse(&more).unwrap_err().position.is_some(), "{more}");
+    }
+    let kind = |text: &str| parse(text).unwrap_err().kind;
+    assert_eq!(kind(&"(".repeat(CONDITION_BYTES)), &TOO_LARGE);
+    assert_eq!(kind(&"x".repeat(CONDITION_BYTES + 1)), &TOO_LARGE);
+}
