@@ -132,7 +132,6 @@ impl Auth {
         tokio::spawn(async move {
             let inner = engine.clone();
             let done = db.write(move |session| job(&inner, session)).await;
-            engine.security.expire();
             if let Err(fault) = done {
                 tracing::warn!(
                     code = fault.kind.code,
@@ -172,7 +171,6 @@ impl Auth {
             .db
             .write(move |session| handler.run_for_anybody(&engine, session, &arguments))
             .await;
-        self.engine.security.expire();
         self.settle(shown, done.as_ref().err());
         done
     }

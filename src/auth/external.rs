@@ -51,7 +51,6 @@ pub async fn user_of(auth: &Auth, external: External, within: Option<Guid>, prov
         .db
         .write(move |session| settle(&engine, session, &person, within, provision))
         .await;
-    auth.engine.security.expire();
     match settled {
         // Another request may have made him meanwhile.
         Err(fault) if fault.kind == &fault::FORBIDDEN => {

@@ -69,7 +69,7 @@ pub fn settle(
     if !is_changed {
         return Ok(Some(user));
     }
-    identity::raise_security_version(session)?;
+    identity::raise_security_version(engine, session)?;
     find(engine, session, external, within)
 }
 

@@ -82,8 +82,8 @@ impl SecurityWatch {
         Ok(version)
     }
 
-    /// A write has been committed.
-    pub fn expire(&self) {
+    /// A change has been committed.
+    fn expire(&self) {
         let mut watched = self.lock();
         watched.until = 0;
         watched.expiries += 1;
@@ -96,7 +96,9 @@ impl SecurityWatch {
 }
 
 /// Says that such a change happened; part of its transaction.
-pub fn raise_security_version(session: &mut Session<'_>) -> Outcome<()> {
+pub fn raise_security_version(engine: &Engine, session: &mut Session<'_>) -> Outcome<()> {
+    let watch = engine.security.clone();
+    session.after_commit(move || watch.expire());
     session.hold_answer(WATCH);
     count_fact(session, SECURITY_VERSION)
 }
@@ -247,7 +249,7 @@ fn insert_user(
             .ok_or_else(|| Fault::new(&fault::BAD_REFERENCE, format!("The tenant has no role {role}.")))?;
         engine.link_role(session, id, user)?;
     }
-    raise_security_version(session)?;
+    raise_security_version(engine, session)?;
     let told = [("Name", name), ("Roles", &roles.join(", "))];
     engine.audit_account(session, "Added", (user, tenant), SYSTEM_USER, &told)?;
     Ok(user)

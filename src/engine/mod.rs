@@ -63,7 +63,7 @@ pub struct Engine {
     /// For each root type, whose rows the database deletes along with its own.
     cascading: HashMap<TypeId, Vec<Incoming>>,
     /// The security version, as last seen.
-    pub security: identity::SecurityWatch,
+    pub security: Arc<identity::SecurityWatch>,
     /// Who waits for jobs.
     pub desk: queue::Desk,
     /// Makes tokens; there when the server serves.
@@ -98,7 +98,7 @@ impl Engine {
             page_size,
             unenforced,
             cascading,
-            security: identity::SecurityWatch::default(),
+            security: Arc::default(),
             desk: queue::Desk::default(),
             tokens: OnceLock::new(),
             accounts: accounts::Config::default(),

@@ -123,7 +123,7 @@ impl Engine {
     pub fn end_session(&self, session: &mut Session<'_>, id: i64) -> Outcome<bool> {
         let ended = self.delete_session(session, id)?;
         if ended {
-            raise_security_version(session)?;
+            raise_security_version(self, session)?;
         }
         Ok(ended)
     }
@@ -142,7 +142,7 @@ impl Engine {
         // Who knew the password before must not have its successor sent to himself.
         token::end(session, user, Purpose::Mail)?;
         token::end(session, user, Purpose::Reset)?;
-        raise_security_version(session)
+        raise_security_version(self, session)
     }
 
     /// A user has been changed: sessions go with the password that they were got by, and with the right to sign in at all.

@@ -355,7 +355,7 @@ impl Engine {
     /// What callers may do may have changed: cached credentials are looked up again.
     pub(super) fn touched(&self, session: &mut Session<'_>, ty: TypeId) -> Outcome<()> {
         if self.schema.types[ty].security || self.is_session(ty) {
-            identity::raise_security_version(session)
+            identity::raise_security_version(self, session)
         } else {
             Ok(())
         }

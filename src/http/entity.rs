@@ -90,7 +90,6 @@ async fn in_public(app: &App, request: &Request<'_>, http: &HttpRequest, payload
         return Ok(answer);
     }
     let done = app.db.write(work).await;
-    app.engine.security.expire();
     app.auth.settle(shown, done.as_ref().err());
     Ok(done?.answer(&app.engine))
 }

@@ -145,11 +145,7 @@ impl<'a> Visitor<'a> {
             };
             let outcome = match work {
                 Work::Read(weight) => self.app.db.read(weight, attempt).await?,
-                Work::Write => {
-                    let written = self.app.db.write(attempt).await;
-                    self.app.engine.security.expire();
-                    written?
-                }
+                Work::Write => self.app.db.write(attempt).await?,
             };
             match outcome {
                 Attempt::Done(value) => return Ok(value),

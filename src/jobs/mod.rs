@@ -137,7 +137,6 @@ fn sweep(engine: &Arc<Engine>, db: &Db, stop: &Stop) {
     let inner = engine.clone();
     match db.write_now(move |session| inner.sweep_waiting(session)) {
         Ok(gone) if gone > 0 => {
-            engine.security.expire();
             tracing::info!("deleted {gone} accounts that were never activated");
         }
         Ok(_) => {}

@@ -127,7 +127,7 @@ pub fn change(engine: &Engine, session: &mut Session<'_>, user: i64, mut values:
     values.push(("RowVersion", Value::Bytes(engine.next_version())));
     update.values = values;
     update.run(session)?;
-    identity::raise_security_version(session)
+    identity::raise_security_version(engine, session)
 }
 
 /// Before a client's change of a user: another address is not confirmed, and an administrator who decides whether an account can

@@ -65,7 +65,7 @@ impl Engine {
             return Err(Fault::new(&fault::TOO_LARGE, message).of("ParentId"));
         }
         match before {
-            Some(_) if self.count_rows(session, "Acls", caller.tenant)? > 0 => identity::raise_security_version(session),
+            Some(_) if self.count_rows(session, "Acls", caller.tenant)? > 0 => identity::raise_security_version(self, session),
             _ => Ok(()),
         }
     }

@@ -353,6 +353,6 @@ impl Engine {
         }
         let (everything, key) = (crate::model::caller::Scope::everything(), [Value::Integer(user)]);
         crate::store::Delete::new(&self.schema, &everything, ty, &key)?.run(session)?;
-        identity::raise_security_version(session)
+        identity::raise_security_version(self, session)
     }
 }

@@ -85,7 +85,7 @@ fn set(
     update.run(session)?;
     engine.audit(session, entry)?;
     // Rows that belong to others are other ones for lists and rules, too.
-    raise_security_version(session)?;
+    raise_security_version(engine, session)?;
     Ok(Given::Value(Value::Text(id)))
 }
 

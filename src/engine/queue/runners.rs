@@ -365,9 +365,7 @@ impl Engine {
         let worker = runner.worker(self, registration);
         let may_claim = !runner.is_disabled(self) && !worker.kinds.is_empty();
         Ok(Claiming {
-            is_worth_it: is_late
-                || runner.text(self, "Status") != status
-                || may_claim && self.is_job_waiting(session, &worker)?,
+            is_worth_it: is_late || runner.text(self, "Status") != status || may_claim && self.is_job_waiting(session, &worker)?,
             priority: integer(runner.value(self, "Priority")),
         })
     }
