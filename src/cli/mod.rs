@@ -4,6 +4,8 @@ mod check;
 mod import;
 mod load;
 mod load_json;
+#[cfg(unix)]
+mod runner;
 mod serve;
 mod user;
 
@@ -47,6 +49,9 @@ enum Command {
     Load(load::Arguments),
     /// Check the schema files and the database against them, changing no table of theirs
     Check,
+    /// Do jobs of a server: run the commands that the runner's own file allows
+    #[cfg(unix)]
+    Runner(runner::Arguments),
     /// Manage users
     #[command(subcommand)]
     User(user::Command),
@@ -60,21 +65,58 @@ pub fn run() -> ExitCode {
     let done = Line::from_arg_matches(&matches)
         .map_err(|error| error.to_string())
         .and_then(|line| {
+            #[cfg(unix)]
+            if let Some(Command::Runner(arguments)) = &line.command {
+                return Ok(runner(&matches, arguments));
+            }
             let settings = settings(&matches)?;
             log(&settings.log)?;
-            match line.command.unwrap_or(Command::Serve) {
+            let done = match line.command.unwrap_or(Command::Serve) {
                 Command::Serve => serve::run(&settings),
                 Command::Import(arguments) => import::run(&settings, &arguments),
                 Command::Load(arguments) => load::run(&settings, &arguments),
                 Command::Check => check::run(&settings),
+                #[cfg(unix)]
+                Command::Runner(_) => Ok(()),
                 Command::User(command) => user::run(&settings, &command),
-            }
+            };
+            done.map(|()| ExitCode::SUCCESS)
         });
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(message) => {
             eprintln!("odonata: {message}");
             ExitCode::FAILURE
+        }
+    }
+}
+
+/// Options of the server that the runner does not have.
+#[cfg(unix)]
+fn foreign() -> impl Iterator<Item = &'static settings::Setting> {
+    settings::all().filter(|row| row.option().is_some() && row.key != "log")
+}
+
+/// The runner is no part of the server: of its settings it has the log only.
+#[cfg(unix)]
+fn runner(matches: &ArgMatches, arguments: &runner::Arguments) -> ExitCode {
+    let mut foreign = foreign().filter(|row| matches.get_one::<String>(row.key).is_some());
+    let wrong = foreign.find_map(settings::Setting::option);
+    let filter = matches
+        .get_one::<String>("log")
+        .cloned()
+        .or_else(|| std::env::var("ODONATA_LOG").ok());
+    let done = match wrong {
+        Some(option) => Err(format!("--{option} is a setting of the server").into()),
+        None => log(&filter.unwrap_or_else(|| Settings::defaults().log))
+            .map_err(runner::Failure::from)
+            .and_then(|()| runner::run(arguments)),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("odonata: {}", failure.message);
+            ExitCode::from(failure.code)
         }
     }
 }
@@ -90,8 +132,12 @@ fn command() -> clap::Command {
     let issuers: String = settings::issuer::ISSUER.iter().map(settings::issuer::help).collect();
     let file = format!("File with settings [default: {SETTINGS_FILE}, if it is there] [env: ODONATA_CONFIG]");
     let file = Arg::new("config").long("config").value_name("FILE").help(file);
-    Line::command()
-        .args(options.chain([file]).map(|option| option.global(true).help_heading("Settings")))
+    let line = Line::command();
+    #[cfg(unix)]
+    let line = line.mut_subcommand("runner", |runner| {
+        runner.args(foreign().filter_map(option).map(|option| option.hide(true)))
+    });
+    line.args(options.chain([file]).map(|option| option.global(true).help_heading("Settings")))
         .after_long_help(format!(
             "Only in {SETTINGS_FILE} (`a.b` is b in section [a]) or the environment:\n{}\nIn a section [issuer.NAME] for each issuer of tokens, \
              or the environment:\n{}\nOnly in the environment:\n{}",
@@ -223,7 +269,8 @@ mod tests {
         fn look(mut command: clap::Command) {
             let help = command.render_long_help().to_string();
             assert!(command.get_about().is_some(), "{}", command.get_name());
-            for row in settings::all() {
+            let all = settings::all().filter(|row| command.get_name() != "runner" || row.key == "log");
+            for row in all {
                 let shown = match row.option() {
                     Some(option) => help.contains(&format!("--{option}")) && help.contains(&row.variable()),
                     None => command.get_name() != "odonata" || help.contains(&row.variable()),

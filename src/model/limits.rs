@@ -146,5 +146,13 @@ limits! {
     STATEMENT_SHAPES = 256, "Most client-shaped statements kept prepared on a connection's cache.";
     DATABASE_WAIT_SECONDS = 10, "Longest wait for a connection or a lock before 503.";
     STATEMENT_SECONDS = 30, "Longest run of one statement on PostgreSQL: a client's filter is a client's query plan.";
+    RUNNER_SLOTS = 256, "Most jobs that one runner does at once.";
+    RUNNER_DAYS = 7, "Longest time limit of a command that a runner starts.";
+    RUNNER_OUTPUT_MB = 2_048, "Largest output limit of a command: the server takes no longer stream.";
+    RUNNER_LINES = 10_000, "Most lines of one attempt that a runner logs; it counts the others.";
+    RUNNER_LINE_BYTES = 4_096, "Longest line that a runner logs; what follows in it is left out.";
+    RUNNER_BATCH_LINES = 200, "Most lines in one request of a runner: escaped, they stay below the longest body.";
+    RUNNER_ANSWER_BYTES = 16_777_216, "Longest answer that a runner reads, inputs of jobs apart.";
+    RUNNER_ERROR_BYTES = 4_000, "Most of a command's last lines in the error of its job.";
     SHUTDOWN_SECONDS = 10, "Longest wait for running requests when the server stops.";
 }

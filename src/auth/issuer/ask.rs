@@ -125,7 +125,8 @@ fn document(url: &str, answer: &mut ureq::http::Response<Body>) -> Result<Value,
     serde_json::from_slice(&body).map_err(|error| format!("{url}: it is not JSON: {error}"))
 }
 
-fn system_roots() -> Vec<Certificate<'static>> {
+/// Whom this system trusts to vouch for servers.
+pub fn system_roots() -> Vec<Certificate<'static>> {
     let found = rustls_native_certs::load_native_certs();
     if found.certs.is_empty() {
         tracing::warn!(errors = ?found.errors, "this system has no certificates: no issuer can be reached by https");
