@@ -247,7 +247,8 @@ fn plain(edm: Edm, value: &Value) -> String {
     String::from_utf8_lossy(&out).chars().take(VALUE_CHARACTERS).collect()
 }
 
-fn key_text(ty: &EntityType, key: &[Value]) -> String {
+/// The values of a key as one text.
+pub(super) fn key_text(ty: &EntityType, key: &[Value]) -> String {
     let parts = ty.key_properties().zip(key);
     let parts: Vec<String> = parts
         .map(|(property, value)| plain(property.ty.primitive().unwrap_or(Edm::String), value))

@@ -19,6 +19,15 @@ use crate::model::schema::{EntityType, Join, Multiplicity, SetId, TypeId};
 use crate::model::target::{Body, Link, Linked, Resource};
 use crate::store::Session;
 
+/// What a request to create has led to.
+#[derive(Debug)]
+pub struct Created {
+    /// The entity.
+    pub page: Page,
+    /// The job that makes of it what it is to be, if its type has such.
+    pub job: Option<i64>,
+}
+
 /// Foreign keys of an entity that is about to be made: columns and values.
 #[derive(Debug, Default)]
 struct Foreign(Vec<(String, Value)>);
@@ -47,15 +56,16 @@ impl Engine {
     ///
     /// # Errors
     /// `FORBIDDEN`, `NOT_FOUND` (the path), `MISSING_PROPERTY`, `BAD_REFERENCE`, `BAD_BODY`, `CONFLICT`, `TOO_LARGE`.
-    pub fn create(&self, session: &mut Session<'_>, caller: &Caller, resource: &Resource, body: Body) -> Outcome<Page> {
+    pub fn create(&self, session: &mut Session<'_>, caller: &Caller, resource: &Resource, body: Body) -> Outcome<Created> {
         if count(&body, 0)? > BODY_ENTITIES {
             let message = format!("A body makes and links at most {BODY_ENTITIES} entities.");
             return Err(Fault::new(&fault::TOO_LARGE, message));
         }
         let place = self.resolve(session, caller, resource)?;
         let Some(parent) = &place.parent else {
-            let new = self.create_deep(session, caller, place.set, body, Foreign::default())?;
-            return Ok(self.page_of(place.set, &new));
+            let (new, job) = self.create_deep(session, caller, place.set, body, Foreign::default())?;
+            let page = self.page_of(place.set, &new);
+            return Ok(Created { page, job });
         };
         let navigation = &self.schema.types[parent.ty].navigations[parent.navigation];
         let mut foreign = Foreign::default();
@@ -65,11 +75,12 @@ impl Engine {
                 .claim(session, caller, &Place::of(parent.ty, parent.set, parent.key.clone()), Verb::Update)
                 .map(drop)?,
         }
-        let new = self.create_deep(session, caller, place.set, body, foreign)?;
+        let (new, job) = self.create_deep(session, caller, place.set, body, foreign)?;
         if let Some(Join::Link { .. }) = navigation.join {
             self.pair(session, caller, parent, &self.end_of(&new, place.set))?;
         }
-        Ok(self.page_of(place.set, &new))
+        let page = self.page_of(place.set, &new);
+        Ok(Created { page, job })
     }
 
     fn create_deep(
@@ -79,7 +90,7 @@ impl Engine {
         set: Option<SetId>,
         mut body: Body,
         mut foreign: Foreign,
-    ) -> Outcome<Entity> {
+    ) -> Outcome<(Entity, Option<i64>)> {
         let ty = body.ty;
         let entity = &self.schema.types[ty];
         let scope = self.scope(caller, ty, set, Verb::Create)?;
@@ -124,8 +135,9 @@ impl Engine {
         }
         self.check_references(session, &scope, &new, None)?;
         self.check_power(session, caller, None, Some(&new))?;
+        self.check_kind(session, None, &new)?;
         if let Checked::Known(known) = self.check_job(session, caller, &mut new)? {
-            return Ok(*known);
+            return Ok((*known, None));
         }
         self.insert(session, &mut new, &hidden)?;
         self.check_within(session, &scope, &new)?;
@@ -139,7 +151,8 @@ impl Engine {
             self.link_new(session, caller, (&new, set), link)?;
         }
         self.job_made(session, &mut new)?;
-        Ok(new)
+        let job = self.drive_create(session, caller, &new)?;
+        Ok((new, job))
     }
 
     /// A link whose key the new entity's own row holds: what it leads to is there first.
@@ -163,7 +176,7 @@ impl Engine {
                     end.key
                 }
                 Linked::New(body) => {
-                    let made = self.create_deep(session, caller, self.end_set(set, navigation), body, Foreign::default())?;
+                    let (made, _) = self.create_deep(session, caller, self.end_set(set, navigation), body, Foreign::default())?;
                     made.key(&self.schema.types[made.ty])
                 }
             };
@@ -192,7 +205,7 @@ impl Engine {
                     self.create_deep(session, caller, end_set, body, foreign)?;
                 }
                 (None, Linked::New(body)) => {
-                    let made = self.create_deep(session, caller, end_set, body, Foreign::default())?;
+                    let (made, _) = self.create_deep(session, caller, end_set, body, Foreign::default())?;
                     self.pair(session, caller, &own, &self.end_of(&made, end_set))?;
                 }
                 (Some(_), Linked::Existing(to)) => {

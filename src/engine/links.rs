@@ -366,6 +366,8 @@ impl Engine {
         changed: &mut Entity,
         hidden: &[(String, Value)],
     ) -> Outcome<()> {
+        self.check_job_change(current, changed)?;
+        self.check_kind(session, Some(current), changed)?;
         self.stamp(caller, changed, false);
         super::accounts::people::settle_change(self, current, changed)?;
         let entity = &self.schema.types[current.ty];

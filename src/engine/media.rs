@@ -107,7 +107,7 @@ impl Engine {
             media: Some(uploaded.clone()),
             ..Body::new(resource.ty, values)
         };
-        let page = self.create(session, caller, resource, body)?;
+        let page = self.create(session, caller, resource, body)?.page;
         media::keep(session, &uploaded.id)?;
         Ok(page)
     }

@@ -8,6 +8,7 @@ mod acl;
 mod built_in;
 mod declared;
 mod jobs;
+mod machine;
 mod runners;
 mod sessions;
 mod special;
@@ -52,6 +53,8 @@ pub enum Given {
     Value(Value),
     /// Entities, rows or not; of an operation that answers one the only one.
     Entities(Box<Page>),
+    /// A job will do it: its number.
+    Driven(i64),
     /// One of these, and what the client has to be told beside it.
     Told(Box<Given>, Box<News>),
 }
@@ -91,6 +94,10 @@ pub enum Binds {
     OwnCollection,
     /// One entity of this set of Core.
     One(&'static str),
+    /// One entity.
+    AnyOne,
+    /// A collection of entities of this set of Core.
+    Many(&'static str),
 }
 
 /// What is to be done about an argument before the job that invokes the handler: what takes long is never done in the writer.
@@ -349,6 +356,20 @@ pub const HANDLERS: &[Handler] = &[
     of_job("DeferJob", 4, jobs::defer),
     of_job("JobResult", 1, jobs::job_result),
     of_job("JobError", 1, jobs::job_error),
+    permitted("InvokeAction", Binds::AnyOne, 2, machine::invoke_action),
+    Handler {
+        who: Who::Reader,
+        binds: Binds::AnyOne,
+        ..open("AvailableActions", 0, machine::available_actions)
+    },
+    Handler {
+        who: Who::Reader,
+        binds: Binds::AnyOne,
+        ..open("MachineJob", 0, machine::job)
+    },
+    permitted("CreateNode", Binds::Many("Nodes"), 4, machine::create_node),
+    permitted("CreateNodeWithCondition", Binds::Many("Nodes"), 6, machine::create_with_condition),
+    permitted("SetJobStatus", Binds::Free, 2, special::set_job_status),
 ];
 
 /// A handler by its name.
@@ -366,11 +387,12 @@ pub fn handler_of(operation: &Operation) -> Option<&'static Handler> {
 
 /// Whether it needs a job that writes.
 pub fn writes(operation: &Operation) -> bool {
-    match &operation.behaviour {
-        Behaviour::Missing | Behaviour::Query(_) => false,
-        Behaviour::Handler(_) => handler_of(operation).is_some_and(|handler| handler.writes),
-        Behaviour::Set(_) => true,
-    }
+    operation.job.is_some()
+        || match &operation.behaviour {
+            Behaviour::Missing | Behaviour::Query(_) => false,
+            Behaviour::Handler(_) => handler_of(operation).is_some_and(|handler| handler.writes),
+            Behaviour::Set(_) => true,
+        }
 }
 
 /// Whether nobody has to say who he is.
@@ -399,6 +421,18 @@ impl Engine {
     /// # Errors
     /// `NOT_IMPLEMENTED`, `FORBIDDEN`, `NOT_FOUND` for what it is bound to, `PRECONDITION`, and those of what it does.
     pub fn invoke(&self, session: &mut Session<'_>, caller: &Caller, invocation: &Invocation<'_>) -> Outcome<Given> {
+        match &invocation.operation.job {
+            Some(kind) => {
+                let binding = invocation.binding.map(|binding| (binding.ty, binding.end_set));
+                self.may_invoke(caller, (invocation.endpoint, invocation.index), binding)?;
+                self.drive_action(session, caller, invocation, kind).map(Given::Driven)
+            }
+            None => self.invoke_now(session, caller, invocation),
+        }
+    }
+
+    /// The same at once, whatever the schema says about jobs.
+    pub(super) fn invoke_now(&self, session: &mut Session<'_>, caller: &Caller, invocation: &Invocation<'_>) -> Outcome<Given> {
         let operation = invocation.operation;
         let binding = invocation.binding.map(|binding| (binding.ty, binding.end_set));
         self.may_invoke(caller, (invocation.endpoint, invocation.index), binding)?;

@@ -58,6 +58,7 @@ impl Engine {
             null: false,
             parent: None,
         };
+        place.restrictions.extend(self.of_own_jobs(caller, place.ty)?);
         for step in &resource.steps {
             match step {
                 Step::Key(values) => {

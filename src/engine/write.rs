@@ -41,7 +41,6 @@ impl Engine {
         let links = std::mem::take(&mut body.links);
         let given: Vec<usize> = body.values.iter().map(|(index, _)| *index).collect();
         let mut changed = self.apply(&current, body, replace)?;
-        self.check_job_change(&current, &mut changed)?;
         let mut hidden = Vec::new();
         let elsewhere = self.apply_links(session, caller, place.set, &mut changed, &mut hidden, (links, &given))?;
         self.check_references(session, &scope, &changed, Some(&current))?;
@@ -78,24 +77,47 @@ impl Engine {
         Ok((place, scope, current))
     }
 
-    /// Deletes one entity.
+    /// Deletes one entity; or has it deleted by a job, whose number this is.
     ///
     /// # Errors
     /// `NOT_FOUND`, `FORBIDDEN`, `PRECONDITION`, `REFERENCED`.
-    pub fn delete(&self, session: &mut Session<'_>, caller: &Caller, resource: &Resource, preconditions: &Preconditions) -> Outcome<()> {
+    pub fn delete(
+        &self,
+        session: &mut Session<'_>,
+        caller: &Caller,
+        resource: &Resource,
+        preconditions: &Preconditions,
+    ) -> Outcome<Option<i64>> {
         let place = self.resolve(session, caller, resource)?;
         let (scope, current) = self.claim(session, caller, &place, Verb::Delete)?;
         self.check_preconditions(&current, preconditions)?;
         self.check_power(session, caller, Some(&current), None)?;
+        let job = self.drive_delete(session, caller, &current)?;
+        if job.is_none() {
+            self.delete_row(session, caller, &place, &scope, &current)?;
+        }
+        Ok(job)
+    }
+
+    /// Deletes an entity that the caller may delete, with what goes along with it.
+    pub(super) fn delete_row(
+        &self,
+        session: &mut Session<'_>,
+        caller: &Caller,
+        place: &Place,
+        scope: &Scope,
+        current: &Entity,
+    ) -> Outcome<()> {
         let key = current.key(&self.schema.types[current.ty]);
-        let along = self.along(session, caller, &place, &current)?;
-        tenants::dissolve(self, session, &current)?;
-        self.runner_goes(session, &current)?;
+        let along = self.along(session, caller, place, current)?;
+        tenants::dissolve(self, session, current)?;
+        self.runner_goes(session, current)?;
         self.check_unreferenced(session, current.ty, &key)?;
-        Delete::new(&self.schema, &scope, current.ty, &key)?.run(session)?;
-        self.drop_lists(session, &current)?;
-        self.discard_streams(session, &current)?;
-        self.audit_change(session, caller, Some(&current), None)?;
+        self.drop_machine(session, current)?;
+        Delete::new(&self.schema, scope, current.ty, &key)?.run(session)?;
+        self.drop_lists(session, current)?;
+        self.discard_streams(session, current)?;
+        self.audit_change(session, caller, Some(current), None)?;
         along.gone(self, session)?;
         self.touched(session, current.ty)?;
         self.keep_administrator(session, caller, current.ty)

@@ -5,6 +5,7 @@ use actix_web::web::Bytes;
 use super::app::App;
 use super::media;
 use super::read;
+use super::receipt::{Receipt, Telling};
 use super::reply::Answer;
 use super::request::Request;
 use super::visitor::Work;
@@ -73,7 +74,7 @@ impl Plan {
         if call
             .overloads
             .iter()
-            .all(|&index| operations[index].behaviour == Behaviour::Missing)
+            .all(|&index| operations[index].behaviour == Behaviour::Missing && operations[index].job.is_none())
         {
             return Err(missing(first));
         }
@@ -201,7 +202,10 @@ impl Plan {
                     Given::Told(given, news) => (*given, Some(news)),
                     given => (given, None),
                 };
-                let answer = manner.answer(engine, self.endpoint, operation, &self.call.then, given)?;
+                let answer = match given {
+                    Given::Driven(job) => manner.driven(engine, session, self.endpoint, job)?,
+                    given => manner.answer(engine, self.endpoint, operation, &self.call.then, given)?,
+                };
                 Ok(Answer { news, ..answer })
             }
         }
@@ -280,7 +284,11 @@ fn read_of(
 
 impl Manner {
     fn of(request: &Request<'_>, operation: &Operation, then: &Then) -> Outcome<Manner> {
-        let choice = kind(operation, then).map(|kind| request.negotiate(kind)).transpose()?;
+        let kind = match operation.job {
+            Some(_) => Some(Kind::Entry),
+            None => kind(operation, then),
+        };
+        let choice = kind.map(|kind| request.negotiate(kind)).transpose()?;
         Ok(Manner {
             choice,
             version: request.versions.answer(needed(request, operation, then, choice.as_ref()))?,
@@ -307,8 +315,8 @@ impl Manner {
             ..Render::new(&engine.schema, endpoint, &self.root, choice.level)
         };
         match given {
-            // What is told beside the answer has been taken off.
-            Given::Nothing | Given::Told(..) => nothing(),
+            // What is told beside the answer has been taken off, and jobs are answered elsewhere.
+            Given::Nothing | Given::Told(..) | Given::Driven(_) => nothing(),
             Given::Entities(page) => self.entities(&render, choice, operation, &page),
             Given::Value(value) => {
                 let (path, ty) = match then {
@@ -331,6 +339,23 @@ impl Manner {
                 }))
             }
         }
+    }
+
+    /// A job does it.
+    fn driven(&self, engine: &Engine, session: &mut Session<'_>, endpoint: usize, job: i64) -> Outcome<Answer> {
+        let receipt = Receipt::of(engine, session, job, (endpoint, &self.root))?;
+        let level = self.choice.map_or(format::Metadata::Minimal, |choice| choice.level);
+        let telling = Telling {
+            render: Render {
+                version: self.version,
+                url: &self.url,
+                now: engine.clock.now(),
+                ..Render::new(&engine.schema, endpoint, &self.root, level)
+            },
+            choice: self.choice,
+            is_untyped: false,
+        };
+        Ok(receipt.answer(engine, &telling))
     }
 
     fn entities(&self, render: &Render<'_>, choice: Choice, operation: &Operation, page: &Page) -> Outcome<Answer> {

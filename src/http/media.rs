@@ -292,7 +292,7 @@ impl Write {
         };
         if self.resource.collection {
             let page = engine.create_media(session, caller, &self.resource, &media, self.slug.as_deref())?;
-            return Ok(Done::Changed(Changed::new(self.manner, self.resource, true, Some(page))));
+            return Ok(Done::Changed(Changed::new(self.manner, self.resource, (true, Some(page), None))));
         }
         engine.put_stream(session, caller, &self.resource, &media, &self.preconditions)?;
         Ok(Done::Answer(Answer {

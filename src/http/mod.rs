@@ -20,6 +20,7 @@ mod media;
 mod origin;
 mod plan;
 mod read;
+mod receipt;
 mod reply;
 mod request;
 mod visitor;

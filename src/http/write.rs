@@ -100,17 +100,20 @@ impl Plan {
     pub fn run(self, engine: &Engine, session: &mut Session<'_>, caller: &Caller) -> Outcome<Changed> {
         let (resource, preconditions) = (&self.resource, &self.preconditions);
         let created = matches!(self.task, Task::Create(_));
+        let mut job = None;
         let page = match self.task {
             Task::Create(mut body) => {
                 self.hashes.apply(&engine.schema, &mut body)?;
-                Some(engine.create(session, caller, resource, body)?)
+                let made = engine.create(session, caller, resource, body)?;
+                job = made.job;
+                Some(made.page)
             }
             Task::Update { content, replace } => {
                 let read = |ty| content.hashed(engine, ty);
                 Some(engine.update(session, caller, resource, &read, replace, preconditions)?)
             }
             Task::Delete => {
-                engine.delete(session, caller, resource, preconditions)?;
+                job = engine.delete(session, caller, resource, preconditions)?;
                 None
             }
             Task::Assign(mut assignment) => {
@@ -128,7 +131,8 @@ impl Plan {
                 None
             }
         };
-        Ok(Changed::new(self.manner, self.resource, created, page))
+        let receipt = job.map(|job| self.manner.receipt(engine, session, job)).transpose()?;
+        Ok(Changed::new(self.manner, self.resource, (created, page, receipt)))
     }
 }
 

@@ -109,6 +109,13 @@ impl Handlers {
         self.0.insert(kind.to_owned(), handler);
     }
 
+    /// The same of kinds that nobody has registered for: there is nothing to do for them but to succeed.
+    pub(super) fn succeed(&mut self, kinds: Vec<String>) {
+        for kind in kinds {
+            self.0.entry(kind).or_insert(|_| Ok(None));
+        }
+    }
+
     /// Every kind.
     pub fn kinds(&self) -> Vec<String> {
         self.0.keys().cloned().collect()

@@ -32,7 +32,8 @@ pub(super) struct Pool {
 
 impl Pool {
     /// Starts so many threads, and one that speaks for them.
-    pub fn start(engine: &Arc<Engine>, db: &Db, handlers: Handlers, threads: usize, stop: &Arc<Stop>) -> Vec<JoinHandle<()>> {
+    pub fn start(engine: &Arc<Engine>, db: &Db, mut handlers: Handlers, threads: usize, stop: &Arc<Stop>) -> Vec<JoinHandle<()>> {
+        handlers.succeed(engine.effect_kinds());
         let kinds = handlers.kinds();
         engine.desk.kinds.handle(kinds.clone());
         let registration = uuid::Uuid::new_v4().into_bytes();

@@ -127,7 +127,6 @@ limits! {
     JOB_LOSSES = 3, "How often a job whose worker falls silent is given to another one, if it has no more attempts than that.";
     JOB_SECONDS = 31_622_400, "Longest time in the settings of a job: a year.";
     JOB_KINDS = 100, "Most kinds of one worker.";
-    RUNNER_SLOTS = 1_000, "Most jobs that one runner works on at once: all of them are looked at when it claims another one.";
     JOB_LOG_LINES = 100_000, "Most lines in the log of a job.";
     JOB_LOG_CALL_LINES = 1_000, "Most lines in one call.";
     JOB_LOG_LINE_BYTES = 8_192, "Longest line of a log; the rest of it is cut off.";
@@ -140,13 +139,14 @@ limits! {
     INTERVAL_DAYS = 36_525, "Longest interval in a condition: a hundred years.";
     NEXT_RUNS = 100, "Most starts of a task that are told in advance.";
     TASK_RECORDS = 1_000, "Most records of a task, the newest, that a condition sees; what happened last it sees however long ago.";
+    MACHINE_TRANSITIONS = 1_000, "Most transitions of a state machine.";
     GROUP_COMMIT_WRITES = 256, "Most writes in one SQLite commit.";
     WRITE_QUEUE = 10_000, "Most writes waiting for the writer; past it the answer is 503.";
     LOAD_ROWS = 1_000, "Rows in one transaction of `odonata load`.";
     STATEMENT_SHAPES = 256, "Most client-shaped statements kept prepared on a connection's cache.";
     DATABASE_WAIT_SECONDS = 10, "Longest wait for a connection or a lock before 503.";
     STATEMENT_SECONDS = 30, "Longest run of one statement on PostgreSQL: a client's filter is a client's query plan.";
-    RUNNER_SLOTS = 256, "Most jobs that one runner does at once.";
+    RUNNER_SLOTS = 256, "Most jobs that one runner does at once: all of them are looked at when it claims another one.";
     RUNNER_DAYS = 7, "Longest time limit of a command that a runner starts.";
     RUNNER_OUTPUT_MB = 2_048, "Largest output limit of a command: the server takes no longer stream.";
     RUNNER_LINES = 10_000, "Most lines of one attempt that a runner logs; it counts the others.";

@@ -30,6 +30,8 @@ pub struct Operation {
     pub parameters: Vec<Parameter>,
     /// What happens when it is invoked.
     pub behaviour: Behaviour,
+    /// The kind of the job that carries it out; none if that happens at once.
+    pub job: Option<String>,
 }
 
 /// A parameter of an operation.

@@ -137,6 +137,8 @@ pub struct EntityType {
     pub shared: bool,
     /// Rules about which rows are there for whom; of the top of a hierarchy only.
     pub rows: Vec<RowRule>,
+    /// What jobs do about its entities.
+    pub jobs: Driven,
     /// Foreign attributes of the type and its properties that `$metadata` says again: owner (empty for the type itself), name, value.
     pub attributes: Vec<Attribute>,
 }
@@ -151,6 +153,15 @@ pub struct RowRule {
     /// Which rows: a `$filter` over the type's own properties, in which `@user` is the caller's number and `@tenant` the tenant that he
     /// acts in.
     pub filter: String,
+}
+
+/// Kinds of the jobs that changes of a type's entities begin; a derived type has those of its base where it does not say its own.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Driven {
+    /// The entity is there at once, and a job makes of it what it is to be.
+    pub create: Option<String>,
+    /// The entity goes when the job has succeeded.
+    pub delete: Option<String>,
 }
 
 /// An attribute of a foreign namespace, such as `m:FC_TargetPath`.
@@ -275,6 +286,15 @@ impl Schema {
     /// The endpoint with that name.
     pub fn endpoint(&self, name: &str) -> Option<&Endpoint> {
         self.endpoints.iter().find(|endpoint| endpoint.name == name)
+    }
+
+    /// Every kind of job that something of it begins.
+    pub fn job_kinds(&self) -> impl Iterator<Item = &str> {
+        let of_types = self.types.iter().flat_map(|ty| [&ty.jobs.create, &ty.jobs.delete]);
+        let operations = self.endpoints.iter().flat_map(|endpoint| &endpoint.operations);
+        of_types
+            .chain(operations.map(|operation| &operation.job))
+            .filter_map(Option::as_deref)
     }
 
     /// A type by its qualified name.

@@ -136,7 +136,7 @@ impl<'a> Atom<'a> {
         if let Some(known) = self.types.iter().position(|known| known.ty == ty) {
             return known;
         }
-        self.types.push(OfType::new(self.render.schema, ty));
+        self.types.push(OfType::new(self.render, ty));
         self.types.len() - 1
     }
 

@@ -243,6 +243,7 @@ fn endpoint(schema: &Schema) -> Endpoint {
         set_path: None,
         parameters: Vec::new(),
         behaviour: Behaviour::Missing,
+        job: None,
     };
     Endpoint {
         name: "Shop".to_owned(),
@@ -345,6 +346,7 @@ fn entity_type(schema: &mut Schema, (name, base, is_open, own): &(&str, Option<&
         security: false,
         shared: false,
         rows: Vec::new(),
+        jobs: Default::default(),
         attributes: Vec::new(),
     });
 }
@@ -413,6 +415,7 @@ pub fn operation(schema: &Schema, name: &str, kind: &str, result: &str, paramete
         set_path: None,
         parameters: parameters.iter().map(parameter).collect(),
         behaviour: Behaviour::Missing,
+        job: None,
     }
 }
 

@@ -82,6 +82,8 @@ pub struct Render<'a> {
     pub version: Version,
     /// The request's own absolute URL without the query: id and self link of an Atom feed (ATM-20).
     pub url: &'a str,
+    /// Says nothing about what type an entity is of, where a format may leave that out.
+    pub untyped: bool,
     /// The time of the answer: `updated` of Atom where the entity does not say (ATM-7).
     pub now: Ticks,
 }
@@ -96,6 +98,7 @@ impl<'a> Render<'a> {
             level,
             version: Version::V3,
             url: root,
+            untyped: false,
             now: 0,
         }
     }

@@ -160,7 +160,8 @@ impl Sink for JsonLight<'_> {
         if let Some(context) = context {
             self.context(|render, out| context.write(render, out));
         }
-        if self.full() || (self.render.level == Metadata::Minimal && entity.ty != expected) {
+        let is_named = self.full() || (self.render.level == Metadata::Minimal && entity.ty != expected);
+        if is_named && !self.render.untyped {
             let ty = entity.entity_type();
             self.member("odata.type");
             self.string_of(|out| {

@@ -84,6 +84,7 @@ pub(super) fn build(raw: &[RawEndpoint], problems: &Problems) -> Schema {
     build.association_sets();
     build.operations();
     build.closures();
+    build.jobs();
     build.behaviours();
     build.row_rules();
     build.schema

@@ -6,6 +6,7 @@
 mod associations;
 mod build;
 mod endpoints;
+mod jobs;
 mod joins;
 mod names;
 mod navigations;

@@ -66,6 +66,7 @@ impl<'a> Build<'a> {
             set_path: raw.set_path.clone(),
             parameters,
             behaviour: Behaviour::Missing,
+            job: raw.job.as_ref().map(|kind| kind.it.clone()),
         };
         operation.behaviour = behaviour(raw, &operation);
         Some(operation)
@@ -146,6 +147,8 @@ impl<'a> Build<'a> {
             Binds::Free => true,
             Binds::OwnCollection => is_own_collection(operation),
             Binds::One(set) => matches!(operation.binding(), Some((ty, false)) if Some(ty) == core(set)),
+            Binds::Many(set) => matches!(operation.binding(), Some((ty, true)) if Some(ty) == core(set)),
+            Binds::AnyOne => matches!(operation.binding(), Some((_, false))),
         };
         if !fits || operation.arguments().len() < handler.arguments {
             return Some(format!("the handler `{name}` does not fit what it is bound to, or its parameters."));

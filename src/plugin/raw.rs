@@ -45,6 +45,7 @@ pub(super) struct RawType {
     pub security: bool,
     pub is_shared: bool,
     pub rows: Vec<RawRowRule>,
+    pub jobs: RawJobs,
     pub read_only: bool,
     pub page_size: Option<usize>,
     pub key: Vec<At<String>>,
@@ -72,6 +73,13 @@ pub(super) struct RawRowRule {
     pub roles: Vec<At<String>>,
     pub verbs: Vec<At<String>>,
     pub filter: Option<At<String>>,
+}
+
+/// `[jobs]`
+#[derive(Debug, Default)]
+pub(super) struct RawJobs {
+    pub create: Option<At<String>>,
+    pub delete: Option<At<String>>,
 }
 
 /// How far `unique` reaches.
@@ -288,6 +296,9 @@ fn entity(fields: &mut Fields<'_>, name: At<String>) -> RawType {
         security: fields.flag("security"),
         is_shared: fields.flag("shared"),
         rows: fields.list("rows", "a row rule").into_iter().map(row_rule).collect(),
+        jobs: fields
+            .table("jobs", "the jobs of an entity type")
+            .map_or_else(RawJobs::default, jobs),
         read_only: fields.flag("read_only"),
         page_size: page_size(fields),
         key: fields.texts("key"),
@@ -306,6 +317,15 @@ fn row_rule(mut fields: Fields<'_>) -> RawRowRule {
     };
     fields.finish();
     rule
+}
+
+fn jobs(mut fields: Fields<'_>) -> RawJobs {
+    let jobs = RawJobs {
+        create: fields.text("create"),
+        delete: fields.text("delete"),
+    };
+    fields.finish();
+    jobs
 }
 
 fn complex((name, mut fields): (At<String>, Fields<'_>)) -> RawComplex {

@@ -339,6 +339,18 @@ impl<'a> Fields<'a> {
         found
     }
 
+    /// A table with keys of its own.
+    pub fn table(&mut self, key: &'static str, what: &'static str) -> Option<Fields<'a>> {
+        let (place, value) = self.ask(key)?;
+        match value {
+            DeValue::Table(table) => Some(Fields::new(self.problems, table, place, what)),
+            other => {
+                self.wrong(key, place, other, "a table");
+                None
+            }
+        }
+    }
+
     /// An array of tables.
     pub fn list(&mut self, key: &'static str, what: &'static str) -> Vec<Fields<'a>> {
         let Some((place, value)) = self.ask(key) else { return Vec::new() };

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::model::edm::Edm;
-use crate::model::schema::{ComplexType, EntityType, Property, Type};
+use crate::model::schema::{ComplexType, Driven, EntityType, Property, Type};
 
 use super::build::{Build, Declared};
 use super::names::{self, Namer};
@@ -145,6 +145,7 @@ impl<'a> Build<'a> {
             security: raw.security,
             shared: raw.is_shared,
             rows: Vec::new(),
+            jobs: Driven::default(),
             attributes: raw.attributes.clone(),
         });
     }

@@ -127,6 +127,17 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Runs a part of a job that writes, which is undone alone if it fails.
+    pub fn attempt<T>(&mut self, part: impl FnOnce(&mut Session<'_>) -> Outcome<T>) -> Outcome<T> {
+        self.batch("SAVEPOINT part")?;
+        let result = part(self);
+        self.batch(match result {
+            Ok(_) => "RELEASE SAVEPOINT part",
+            Err(_) => "ROLLBACK TO SAVEPOINT part; RELEASE SAVEPOINT part",
+        })?;
+        result
+    }
+
     /// Checks foreign keys at the end of the transaction: for loading rows that refer to later ones. Only in a job that is
     /// alone in its transaction ([`Db::write_alone`](super::Db::write_alone)), since the commit fails as a whole.
     pub fn defer_references(&mut self) -> Outcome<()> {

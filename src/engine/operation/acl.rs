@@ -383,7 +383,7 @@ fn rights_of_role(engine: &Engine, session: &mut Session<'_>, caller: &Caller, r
 fn make(engine: &Engine, session: &mut Session<'_>, caller: &Caller, set: &str, values: Vec<(&str, Value)>) -> Outcome<Given> {
     let resource = whole(engine, set_of(engine, set)?);
     let body = body_of(engine, resource.ty, values)?;
-    Ok(Given::Entities(Box::new(engine.create(session, caller, &resource, body)?)))
+    Ok(Given::Entities(Box::new(engine.create(session, caller, &resource, body)?.page)))
 }
 
 fn body_of<'n>(engine: &Engine, ty: usize, values: impl IntoIterator<Item = (&'n str, Value)>) -> Outcome<Body> {

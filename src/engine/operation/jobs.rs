@@ -17,6 +17,7 @@ fn job(engine: &Engine, bound: &Bound) -> Outcome<Job> {
     }
 }
 
+/// A job as the answer.
 pub(super) fn shown(engine: &Engine, job: Job) -> Outcome<Given> {
     let set = engine.schema.endpoint("Core").and_then(|core| core.set_names.get("Jobs")).copied();
     Ok(Given::Entities(Box::new(engine.page_of(set, &job.into_row()))))

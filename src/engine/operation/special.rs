@@ -118,6 +118,19 @@ pub fn set_tenant(engine: &Engine, session: &mut Session<'_>, caller: &Caller, _
     set(engine, session, caller, &row, ("SetTenant", "Tid", Value::Bytes(tenant.clone())))
 }
 
+/// JobId, Status: where the state machine of an entity is, or what a job without one says of itself.
+pub fn set_job_status(engine: &Engine, session: &mut Session<'_>, caller: &Caller, _: &Bound, arguments: &[Value]) -> Outcome<Given> {
+    let Some(id @ Value::Integer(_)) = arguments.first() else {
+        return Err(bad("JobId", "is required."));
+    };
+    let status = arguments
+        .get(1)
+        .filter(|status| matches!(status, Value::Text(text) if !text.is_empty()));
+    let status = status.ok_or_else(|| bad("Status", "is required."))?;
+    let row = row(engine, session, caller, &[id.clone(), Value::Text("Jobs".to_owned())])?;
+    set(engine, session, caller, &row, ("SetJobStatus", "Status", status.clone()))
+}
+
 /// EntityId, EntitySet, CreatedById.
 pub fn set_created_by(engine: &Engine, session: &mut Session<'_>, caller: &Caller, _: &Bound, arguments: &[Value]) -> Outcome<Given> {
     let row = row(engine, session, caller, arguments)?;

@@ -114,6 +114,10 @@ impl Engine {
             self.desk.work.ring_after(session);
             return Ok(Restarted::Same);
         }
+        if job.is_bound(self) {
+            let message = "The job carries out what somebody has asked for: `Retry` it, or ask for that again.";
+            return Err(Fault::new(&fault::CONFLICT, message));
+        }
         let mut values: Values<'_> = COPIED.iter().map(|name| (*name, job.value(self, name).clone())).collect();
         values.push(("ParentId", Value::Integer(job.id)));
         let parameters = if let Value::Text(text) = job.value(self, "Parameters") {

@@ -143,7 +143,7 @@ impl Engine {
     /// Deletes a job with its streams, its log and its history.
     pub(super) fn delete_job(&self, session: &mut Session<'_>, job: &Job) -> Outcome<()> {
         let ty = self.core_type("Jobs")?;
-        for (set, column) in [("Logs", "JobId"), ("JobEvents", "JobId")] {
+        for (set, column) in [("Logs", "JobId"), ("JobEvents", "JobId"), ("JobResponses", "Id")] {
             let of = self.core_type(set)?;
             if let Some(table) = self.schema.types[of].table {
                 clear_where(session, &self.schema, table, column, Value::Integer(job.id))?;

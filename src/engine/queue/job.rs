@@ -111,11 +111,18 @@ impl Job {
         if !to.is_held() {
             values.extend(["Registration", "LeaseUntil", "TimeoutAt", "WallAt"].map(|name| (name, Value::Null)));
         }
+        if to.is_end() || to == State::Idle {
+            values.extend(["Place", "Turn"].map(|name| (name, Value::Null)));
+        }
         if to.is_end() {
-            values.extend(["Place", "Turn", "UniqueKey"].map(|name| (name, Value::Null)));
+            values.push(("UniqueKey", Value::Null));
             let now = engine.clock.now();
             let days = kinds::retention(engine, session, self.tenant, &self.kind)?;
-            values.extend([("EndTime", moment(now)), ("RetireAt", moment(now + days.clamp(0, 36_525) * DAY))]);
+            values.push(("EndTime", moment(now)));
+            // What drives an entity says in which state that is, as long as it is there.
+            if !engine.is_machine(self) {
+                values.push(("RetireAt", moment(now + days.clamp(0, 36_525) * DAY)));
+            }
         }
         let from = self.state;
         self.write(engine, session, values)?;
@@ -134,6 +141,7 @@ impl Job {
             let index = ty.property(name).ok_or_else(|| Fault::internal(format!("jobs have no {name}")))?;
             self.row.values[index] = value.clone();
         }
+        self.kind = text_of(self.value(engine, "Kind")).to_owned();
         let (everything, key) = (Scope::everything(), [Value::Integer(self.id)]);
         let mut update = Update::new(&engine.schema, &everything, self.row.ty, &key)?;
         update.values = values;

@@ -1,6 +1,6 @@
-//! Which kinds of jobs there are: what `JobKinds` declares, what this process does itself, and what registered runners do.
+//! Which kinds of jobs there are: what `JobKinds` declares, what this process does itself, what the schema declares, and what registered runners do.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError, RwLock};
 
 use crate::engine::Engine;
@@ -9,6 +9,7 @@ use crate::model::clock::{SECOND, Ticks};
 use crate::model::edm::Value;
 use crate::model::fault::{self, Fault, Outcome};
 use crate::model::limits::JOB_RETENTION_DAYS;
+use crate::model::schema::Schema;
 use crate::store::{Restriction, Session};
 
 /// Jobs of this kind are nobody's here: whoever does them says so by `JobResult`.
@@ -22,6 +23,8 @@ const MOST: usize = 10_000;
 /// What is known of kinds.
 #[derive(Debug, Default)]
 pub struct Kinds {
+    /// By the schema.
+    declared: HashSet<String>,
     handled: RwLock<Vec<String>>,
     seen: Mutex<HashMap<(Guid, String), (Ticks, Defaults)>>,
 }
@@ -42,6 +45,19 @@ pub struct Defaults {
 }
 
 impl Kinds {
+    /// Those that a schema declares.
+    pub fn of(schema: &Schema) -> Kinds {
+        Kinds {
+            declared: schema.job_kinds().map(str::to_owned).collect(),
+            ..Kinds::default()
+        }
+    }
+
+    /// Whether there are such jobs, whoever does them.
+    fn is_known(&self, kind: &str) -> bool {
+        kind == EXTERNAL || self.declared.contains(kind) || self.is_handled(kind)
+    }
+
     /// This process does jobs of these kinds.
     pub fn handle(&self, kinds: Vec<String>) {
         *self.handled.write().unwrap_or_else(PoisonError::into_inner) = kinds;
@@ -79,7 +95,7 @@ pub(super) fn of(engine: &Engine, session: &mut Session<'_>, tenant: Guid, kind:
         return Ok(known);
     }
     let declared = declared(engine, session, tenant, kind)?;
-    if declared.is_none() && kind != EXTERNAL && !engine.desk.kinds.is_handled(kind) && !has_runner(engine, session, tenant, kind)? {
+    if declared.is_none() && !engine.desk.kinds.is_known(kind) && !has_runner(engine, session, tenant, kind)? {
         let message = format!("There is no kind of job `{kind}`: no runner has registered for it, and JobKinds does not have it.");
         return Err(Fault::new(&fault::BAD_VALUE, message).of("Kind"));
     }

@@ -7,15 +7,19 @@
 //! - What is claimed keeps its place in the queue until it ends, so that a lost job comes before what was enqueued after it.
 
 mod command;
+mod driven;
 mod enqueue;
 mod follow;
 mod job;
 mod kinds;
+mod machine;
+mod receipt;
 mod runners;
 pub mod state;
 mod sweep;
 mod work;
 
+use std::collections::HashSet;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -25,12 +29,13 @@ pub use command::Restarted;
 pub(super) use enqueue::Checked;
 pub use enqueue::New;
 pub use job::Job;
-pub use kinds::Kinds;
+pub use kinds::{EXTERNAL, Kinds};
 pub use runners::{Claiming, Registering, Registration, Runner};
 pub use work::{Failure, Hold, Word, Worker};
 
 use super::Engine;
 use crate::model::fault::Outcome;
+use crate::model::schema::{Schema, TypeId};
 use crate::store::{Queue, Session};
 
 /// What of the queue is not in the database: nothing that counts.
@@ -44,6 +49,19 @@ pub struct Desk {
     pub times: Bell,
     /// What is known of kinds.
     pub kinds: Kinds,
+    /// The types whose entities may have a state machine.
+    machines: HashSet<TypeId>,
+}
+
+impl Desk {
+    /// For a schema, which declares kinds and machines.
+    pub fn of(schema: &Schema) -> Desk {
+        Desk {
+            kinds: Kinds::of(schema),
+            machines: machine::machine_types(schema).into_iter().collect(),
+            ..Desk::default()
+        }
+    }
 }
 
 /// Wakes who waits for something of this process; what another one did is seen by looking from time to time.

@@ -269,8 +269,25 @@ impl Engine {
             let message = format!("A result has at most {JOB_ARGUMENT_BYTES} bytes; what is longer is a job's Output.");
             return Err(Fault::new(&fault::TOO_LARGE, message).of("Result"));
         }
+        if job.is_bound(self)
+            && let Err(fault) = session.attempt(|session| self.take_effect(session, job))
+        {
+            let error = fault.to_string();
+            let failure = Failure {
+                error: &error,
+                retry: false,
+            };
+            return if fault.kind.status < 500 {
+                self.fail_attempt(session, job, failure)
+            } else {
+                Err(fault)
+            };
+        }
         let mut values = vec![("Progress", Value::Double(1.0)), ("Error", word(""))];
         values.extend(result.map(|result| ("Result", word(result))));
+        if let Some(target) = self.target(session, job)? {
+            return self.arrive(session, job, target, values);
+        }
         job.step(self, session, Step::Finish, "", values)?;
         self.ended(session, job)
     }

@@ -2,6 +2,7 @@
 
 use super::super::conditions::{Method, Prefer};
 use super::super::read;
+use super::super::receipt::{Receipt, Telling};
 use super::super::reply::Answer;
 use super::super::request::Request;
 use crate::engine::{Engine, property};
@@ -12,6 +13,7 @@ use crate::model::target::{Leaf, Resource};
 use crate::odata::accept::{Choice, Kind};
 use crate::odata::format::{self, Context, Entity, Render};
 use crate::odata::version::Version;
+use crate::store::Session;
 
 /// How a change is answered: known before anything changes, so that nothing can go wrong after (WR-5).
 pub struct Manner {
@@ -32,6 +34,8 @@ pub struct Changed {
     created: bool,
     /// The entity as it is now; none if it is gone, or if only links have changed.
     page: Option<Page>,
+    /// Of the job that goes on with it.
+    receipt: Option<Receipt>,
 }
 
 impl Manner {
@@ -43,9 +47,10 @@ impl Manner {
             None
         };
         let creates = request.method == Method::Post && resource.leaf == Leaf::Entities;
-        let has_body = prefer.map_or(creates, |prefer| prefer == Prefer::Content);
+        let ends = request.method == Method::Delete && resource.leaf == Leaf::Entities && may_drive_delete(request, resource);
+        let has_body = prefer.map_or(creates || ends, |prefer| prefer == Prefer::Content);
         let choice = match has_body {
-            true if creates => Some(request.negotiate(Kind::Entry)?),
+            true if creates || ends => Some(request.negotiate(Kind::Entry)?),
             true => Some(request.negotiate(read::kinds(resource).1)?),
             false => None,
         };
@@ -63,6 +68,11 @@ impl Manner {
         })
     }
 
+    /// What is told about a job that goes on with the change.
+    pub fn receipt(&self, engine: &Engine, session: &mut Session<'_>, job: i64) -> Outcome<Receipt> {
+        Receipt::of(engine, session, job, (self.endpoint, &self.root))
+    }
+
     fn render<'a>(&'a self, engine: &'a Engine) -> Render<'a> {
         let level = self.choice.map_or(format::Metadata::Minimal, |choice| choice.level);
         Render {
@@ -72,6 +82,12 @@ impl Manner {
             ..Render::new(&engine.schema, self.endpoint, &self.root, level)
         }
     }
+}
+
+/// Whether a job may have to delete what is there: its type, or one that derives from it, says so.
+fn may_drive_delete(request: &Request<'_>, resource: &Resource) -> bool {
+    let types = &request.app.engine.schema.types;
+    types[resource.ty].family.iter().any(|&ty| types[ty].jobs.delete.is_some())
 }
 
 /// Whether a client may choose between an answer with a body and one without (VER-33): not where nothing is left to be told, and not
@@ -89,12 +105,13 @@ fn takes_preference(request: &Request<'_>, resource: &Resource) -> Outcome<bool>
 
 impl Changed {
     /// An entity of `resource` as it is now.
-    pub fn new(manner: Manner, resource: Resource, created: bool, page: Option<Page>) -> Changed {
+    pub fn new(manner: Manner, resource: Resource, (created, page, receipt): (bool, Option<Page>, Option<Receipt>)) -> Changed {
         Changed {
             manner,
             resource,
             created,
             page,
+            receipt,
         }
     }
 
@@ -113,12 +130,23 @@ impl Changed {
 
     /// About how many bytes are kept until it is answered.
     pub fn size(&self) -> usize {
-        self.page.as_ref().map_or(0, Page::size)
+        self.page.as_ref().map_or(0, Page::size) + self.receipt.as_ref().map_or(0, Receipt::size)
     }
 
-    /// The answer: about a created entity where it is, and its new ETag after every change (WR-11, WR-12, WR-71).
+    /// The answer: where the job is that goes on with it; else about a created entity where it is, and its new ETag after every change (WR-11, WR-12, WR-71).
     pub fn answer(self, engine: &Engine) -> Answer {
         let manner = &self.manner;
+        if let Some(receipt) = &self.receipt {
+            let telling = Telling {
+                render: manner.render(engine),
+                choice: manner.choice,
+                is_untyped: self.created,
+            };
+            return Answer {
+                preference: manner.prefer.map_or("", Prefer::applied),
+                ..receipt.answer(engine, &telling)
+            };
+        }
         let Some(page) = &self.page else {
             return Answer {
                 version: manner.version.text(),

@@ -2,7 +2,8 @@
 
 use super::mapping::{self, Mapping};
 use super::names::SCHEME;
-use crate::model::schema::{EntityType, Property, Schema, TypeId};
+use crate::model::schema::{EntityType, Property, TypeId};
+use crate::odata::format::Render;
 use crate::odata::xml_text::write_attribute;
 
 /// The property of the frame that says when an entity last changed.
@@ -22,13 +23,17 @@ pub struct OfType {
 
 impl OfType {
     /// Reads it off the schema.
-    pub fn new(schema: &Schema, ty: TypeId) -> OfType {
+    pub fn new(render: &Render<'_>, ty: TypeId) -> OfType {
+        let schema = render.schema;
         let of = &schema.types[ty];
-        let mut head = b"</id><category term=\"".to_vec();
-        write_attribute(&of.qualified(), &mut head);
-        head.extend_from_slice(b"\" scheme=\"");
-        head.extend_from_slice(SCHEME.as_bytes());
-        head.extend_from_slice(b"\"/>");
+        let mut head = b"</id>".to_vec();
+        if !render.untyped {
+            head.extend_from_slice(b"<category term=\"");
+            write_attribute(&of.qualified(), &mut head);
+            head.extend_from_slice(b"\" scheme=\"");
+            head.extend_from_slice(SCHEME.as_bytes());
+            head.extend_from_slice(b"\"/>");
+        }
         OfType {
             ty,
             head,

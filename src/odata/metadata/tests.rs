@@ -48,6 +48,7 @@ fn entity(name: &str, id: TypeId) -> EntityType {
         security: false,
         shared: false,
         rows: Vec::new(),
+        jobs: Default::default(),
         attributes: Vec::new(),
     }
 }

@@ -66,6 +66,7 @@ fn entity(name: &str, keys: usize, properties: Vec<Property>, navigations: Vec<N
         security: false,
         shared: false,
         rows: Vec::new(),
+        jobs: Default::default(),
         attributes: Vec::new(),
     }
 }

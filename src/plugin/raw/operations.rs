@@ -20,6 +20,7 @@ pub(in crate::plugin) struct RawOperation {
     pub set_path: Option<String>,
     pub parameters: Vec<RawParameter>,
     pub behaviour: Option<At<RawBehaviour>>,
+    pub job: Option<At<String>>,
 }
 
 /// `handler`, `query` or `change` of an operation.
@@ -58,6 +59,7 @@ pub(super) fn operation(mut fields: Fields<'_>) -> Option<RawOperation> {
         set_path: fields.text("set_path").map(|path| path.it),
         parameters: fields.list("parameters", "a parameter").into_iter().filter_map(parameter).collect(),
         behaviour: behaviour(&mut fields),
+        job: fields.text("job"),
     };
     fields.finish();
     Some(operation)
