@@ -207,6 +207,7 @@ fn the_lowest_version_that_carries_it() {
             set_path: None,
             parameters: Vec::new(),
             behaviour: Default::default(),
+            job: None,
         }
     }
     fn mapping(schema: &mut Schema, ty: TypeId, keep: &str) {
@@ -352,6 +353,7 @@ fn function_imports_say_what_was_said() {
             parameter("all", Type::Collection(Box::new(Type::Primitive(Edm::Guid)))),
         ],
         behaviour: Default::default(),
+        job: None,
     });
     let document = read(&schema);
     let import = &document.schemas[1].containers[0].function_imports[0];

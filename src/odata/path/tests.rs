@@ -104,6 +104,7 @@ fn operation(name: &str, binding: Option<Type>) -> Operation {
         set_path: None,
         parameters: binding.map(parameter).into_iter().collect(),
         behaviour: Default::default(),
+        job: None,
     }
 }
 
