@@ -1,5 +1,6 @@
 //! The canonical functions of `$filter` and `$orderby` (FLT-50…FLT-63): one row each, read by the binder, both
 //! dialects, the documentation and the tests. The one place outside `store` with SQL in it: a row must say it all.
+//! `matches` is this server's own: its second argument is a literal, see [`super::pattern`].
 //! What the `geo` functions measure, and how, is in [`super::geometry::measure`].
 
 use super::edm::Edm;
@@ -33,6 +34,7 @@ functions! {
     "substringof" [String, String]              => Boolean  "(instr({1}, {0}) > 0)"                             "(strpos({1}, {0}) > 0)";
     "startswith"  [String, String]              => Boolean  "(substr({0}, 1, length({1})) = {1})"               "starts_with({0}, {1})";
     "endswith"    [String, String]              => Boolean  "odata_endswith({0}, {1})"                          "(right({0}, length({1})) = {1})";
+    "matches"     [String, String]              => Boolean  "odata_matches({0}, {1})"                           "({0} COLLATE \"C\" ~ {1})";
     "length"      [String]                      => Int32    "length({0})"                                       "length({0})";
     "indexof"     [String, String]              => Int32    "(instr({0}, {1}) - 1)"                             "(strpos({0}, {1}) - 1)";
     "replace"     [String, String, String]      => String   "odata_replace({0}, {1}, {2})"                      "replace({0}, {1}, {2})";

@@ -49,6 +49,11 @@ limits! {
     CALLBACK_BYTES = 128, "Longest `$callback`: the libraries' names have twenty.";
     EXPRESSION_DEPTH = 100, "Deepest nesting in `$filter` and `$orderby`; everything after the parser recurses over it (FLT-75).";
     EXPRESSION_NODES = 500, "Largest expression: a flat chain of `and` is a deep tree for the database (FLT-75).";
+    PATTERN_BYTES = 512, "Longest regular expression in a filter.";
+    PATTERN_DEPTH = 50, "Deepest nesting of a regular expression in a filter.";
+    PATTERN_REPEATS = 255, "Most repetitions that a regular expression may count: PostgreSQL's.";
+    PATTERN_SIZE = 5_000, "Largest regular expression, repetitions written out: memory and time to compile it grow with that. The letters of Unicode are 770 ranges.";
+    PATTERNS_KEPT = 16, "Compiled regular expressions that each thread keeps.";
     TEXT_GROWTH = 10_000, "How many times longer than its parts a text may become by `replace` within `replace`.";
     REPLACED_BYTES = 16_777_216, "Most bytes that `replace` puts into one value on SQLite; past it the value is null.";
     ORDER_ITEMS = 16, "Most `$orderby` items: the paging predicate grows with their square.";

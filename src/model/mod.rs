@@ -16,6 +16,7 @@ pub mod limits;
 pub mod media;
 pub mod operation;
 pub mod page;
+pub mod pattern;
 pub mod query;
 pub mod rights;
 pub mod schema;

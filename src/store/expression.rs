@@ -7,6 +7,7 @@ use super::tree::{self, Tree};
 use crate::model::edm::{Class, Edm, Value};
 use crate::model::expr::{Expr, Json, Op};
 use crate::model::function::Function;
+use crate::model::pattern;
 use crate::model::schema::DYNAMIC_COLUMN;
 
 /// Appends an expression in its own type.
@@ -156,7 +157,15 @@ fn push_call(sql: &mut Sql, sources: &Sources<'_>, function: &'static Function, 
         // The table's test holds that every brace opens a one-digit argument number.
         let index = usize::from(template.as_bytes()[at + 1] - b'0');
         sql.push(&template[..at]);
-        push_as(sql, sources, &arguments[index], function.arguments[index]);
+        let argument = &arguments[index];
+        match (function.name, argument, sql.dialect) {
+            ("matches", Expr::Literal(edm, Value::Text(text)), Dialect::Postgres) if index == 1 => {
+                // The binder has checked it; what is no expression fits nothing.
+                let value = pattern::postgres(text).map_or(Value::Null, Value::Text);
+                sql.value(*edm, value);
+            }
+            _ => push_as(sql, sources, argument, function.arguments[index]),
+        }
         template = &template[at + 3..];
     }
     sql.push(template);

@@ -19,6 +19,7 @@ use super::session::Session;
 use crate::model::fault::{Fault, Outcome};
 use crate::model::geometry::measure;
 use crate::model::limits;
+use crate::model::pattern;
 
 /// Read connections: one for each thread that reads inline, and a stack of them for the blocking pool.
 pub struct Readers {
@@ -143,6 +144,7 @@ extern "SQL" {
     fn odata_trim(text: Nullable<Text>) -> Nullable<Text>;
     fn odata_replace(text: Nullable<Text>, find: Nullable<Text>, by: Nullable<Text>) -> Nullable<Text>;
     fn odata_endswith(text: Nullable<Text>, end: Nullable<Text>) -> Nullable<Bool>;
+    fn odata_matches(text: Nullable<Text>, pattern: Nullable<Text>) -> Nullable<Bool>;
     fn odata_round(number: Nullable<Double>) -> Nullable<Double>;
     fn odata_floor(number: Nullable<Double>) -> Nullable<Double>;
     fn odata_ceiling(number: Nullable<Double>) -> Nullable<Double>;
@@ -175,6 +177,7 @@ fn register(connection: &mut SqliteConnection) -> QueryResult<()> {
     // SQLite's own gives the text back when there is nothing to find, whatever null stands beside (FLT-36).
     odata_replace_utils::register_impl(connection, |s: Str, find: Str, by: Str| replaced(&s?, &find?, &by?))?;
     odata_endswith_utils::register_impl(connection, |s: Str, end: Str| Some(s?.ends_with(&end?)))?;
+    odata_matches_utils::register_impl(connection, |s: Str, expression: Str| pattern::fits(&s?, &expression?))?;
     odata_round_utils::register_impl(connection, |n: Num| n.map(f64::round_ties_even))?;
     odata_floor_utils::register_impl(connection, |n: Num| n.map(f64::floor))?;
     odata_ceiling_utils::register_impl(connection, |n: Num| n.map(f64::ceil))?;

@@ -9,6 +9,7 @@ use crate::model::fault::{Fault, TOO_LARGE};
 use crate::model::function::{Function, overloads};
 use crate::model::geometry::srid;
 use crate::model::limits::TEXT_GROWTH;
+use crate::model::pattern;
 use crate::model::schema::{ComplexId, TypeId};
 use crate::odata::filter::{Node, Syntax};
 use crate::odata::literal::natural;
@@ -50,12 +51,27 @@ impl Binder<'_> {
         {
             return Err(self.fault(at, format!("`{name}` takes values with the same SRID")));
         }
+        if let ("matches", [_, pattern], [_, node]) = (function.name, &converted[..], arguments) {
+            self.check_pattern(pattern, node)?;
+        }
         let call = Expr::Call(function, converted);
         if growth(&call) > TEXT_GROWTH {
             let message = format!("What `{name}` makes at position {at} could be too long.");
             return Err(Fault::new(&TOO_LARGE, message).at(at));
         }
         Ok(Operand::value(call, function.result, guards))
+    }
+
+    /// The pattern of `matches` is a literal, so that it can be looked at before any row is.
+    fn check_pattern(&self, argument: &Expr, node: &Node<'_>) -> Outcome<()> {
+        let Expr::Literal(_, Value::Text(text)) = argument else {
+            return Err(self.fault(node.at, "The pattern of `matches` must be a text literal"));
+        };
+        pattern::check(text).map_err(|(place, what)| {
+            // From the text to the literal: its quote, and those in it that are doubled.
+            let quotes = text.bytes().take(place).filter(|byte| *byte == b'\'').count();
+            self.fault(node.at + 1 + place + quotes, what)
+        })
     }
 
     fn no_overload(&self, at: usize, name: &str, operands: &[Operand<'_>]) -> crate::model::fault::Fault {
