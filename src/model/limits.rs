@@ -145,6 +145,7 @@ limits! {
     NEXT_RUNS = 100, "Most starts of a task that are told in advance.";
     TASK_RECORDS = 1_000, "Most records of a task, the newest, that a condition sees; what happened last it sees however long ago.";
     MACHINE_TRANSITIONS = 1_000, "Most transitions of a state machine.";
+    QUERY_WORDS = 100, "Most query words of a request to the scheduler's own routes: each is a part of an expression.";
     GROUP_COMMIT_WRITES = 256, "Most writes in one SQLite commit.";
     WRITE_QUEUE = 10_000, "Most writes waiting for the writer; past it the answer is 503.";
     LOAD_ROWS = 1_000, "Rows in one transaction of `odonata load`.";

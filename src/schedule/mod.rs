@@ -17,6 +17,7 @@ mod period;
 mod print;
 #[cfg(test)]
 mod tests;
+pub mod words;
 mod zone;
 
 pub use change::{next_change, next_runs};
