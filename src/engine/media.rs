@@ -22,10 +22,14 @@ impl Engine {
     /// `NOT_FOUND`, `FORBIDDEN`.
     pub fn stream(&self, session: &mut Session<'_>, caller: &Caller, resource: &Resource) -> Outcome<Option<Media>> {
         let place = self.resolve(session, caller, resource)?;
-        let scope = self.scope(caller, place.ty, place.set, Verb::Read)?;
         if place.null {
+            self.scope(caller, place.ty, place.set, Verb::Read)?;
             return Err(Fault::not_found());
         }
+        let scope = match self.scope(caller, place.ty, place.set, Verb::Read) {
+            Ok(scope) => scope,
+            Err(refused) => self.scope_of_worker(session, caller, &place)?.ok_or(refused)?,
+        };
         let column = column(self, &place, resource)?;
         let row = self.one_row(session, &scope, &place, &[column])?.ok_or_else(Fault::not_found)?;
         Ok(row.first().and_then(held))
@@ -47,9 +51,18 @@ impl Engine {
             return self.scope(caller, resource.ty, place.set, Verb::Create).map(drop);
         }
         let held = self.stream(session, caller, resource)?;
-        let scope = self.scope(caller, place.ty, place.set, Verb::Update)?;
-        let current = self.entity_at(session, &Scope::of(caller), &place, false)?;
-        self.check_within(session, &scope, &current)?;
+        let current = match self.scope(caller, place.ty, place.set, Verb::Update) {
+            Ok(scope) => {
+                let current = self.entity_at(session, &Scope::of(caller), &place, false)?;
+                self.check_within(session, &scope, &current)?;
+                current
+            }
+            Err(refused) => {
+                let scope = self.scope_of_worker(session, caller, &place)?.ok_or(refused)?;
+                self.entity_at(session, &scope, &place, false)?
+            }
+        };
+        self.check_job_stream(&current, property(resource), preconditions.claim.as_ref())?;
         check_preconditions(held.as_ref(), preconditions)
     }
 
@@ -66,7 +79,15 @@ impl Engine {
         preconditions: &Preconditions,
     ) -> Outcome<()> {
         let place = self.resolve(session, caller, resource)?;
-        let (scope, current) = self.claim(session, caller, &place, Verb::Update)?;
+        let (scope, current) = match self.claim(session, caller, &place, Verb::Update) {
+            Err(refused) if refused.kind == &fault::FORBIDDEN => {
+                let scope = self.scope_of_worker(session, caller, &place)?.ok_or(refused)?;
+                let current = self.locked(session, &scope, &place)?;
+                (scope, current)
+            }
+            claimed => claimed?,
+        };
+        self.check_job_stream(&current, property(resource), preconditions.claim.as_ref())?;
         let entity = &self.schema.types[current.ty];
         let (column, old) = match &resource.leaf {
             Leaf::Property { property, .. } => (entity.properties[*property].column.as_str(), held(&current.values[*property])),
@@ -130,6 +151,14 @@ impl Engine {
             .filter(|(property, _)| !property.is_structural());
         let streams: Vec<Value> = named.map(|(_, value)| value).chain([&gone.media]).cloned().collect();
         Engine::discard_held(session, &streams)
+    }
+}
+
+/// The named stream at the end of a path.
+fn property(resource: &Resource) -> Option<usize> {
+    match &resource.leaf {
+        Leaf::Property { property, .. } => Some(*property),
+        _ => None,
     }
 }
 

@@ -16,6 +16,7 @@ mod tenants;
 
 use super::Engine;
 use super::permission::Verb;
+use super::queue::Claiming;
 use super::resolve::Place;
 use super::row::Entity;
 use crate::auth::News;
@@ -118,6 +119,9 @@ pub enum Mark {
 /// What can be said about arguments without the database.
 type First = fn(&Engine, &[Value]) -> Outcome<()>;
 
+/// Looks, without changing anything, what invoking would bring: of operations that a client may wait for.
+type Look = fn(&Engine, &mut Session<'_>, &Caller, &Bound, &[Value]) -> Outcome<Claiming>;
+
 type Run = fn(&Engine, &mut Session<'_>, &Caller, &Bound, &[Value]) -> Outcome<Given>;
 
 /// A function behind operations.
@@ -140,6 +144,8 @@ pub struct Handler {
     /// Says what is wrong with the arguments. Then it is answered, and carried out afterwards: how it ends, and how long it takes, is
     /// not for the caller to know.
     pub first: Option<First>,
+    /// For a client that waits until there is a result.
+    look: Option<Look>,
     run: Run,
 }
 
@@ -154,6 +160,7 @@ const fn open(name: &'static str, arguments: usize, run: Run) -> Handler {
         arguments,
         marks: &[],
         first: None,
+        look: None,
         run,
     }
 }
@@ -341,7 +348,10 @@ pub const HANDLERS: &[Handler] = &[
     of_runner("CreateRunner", Binds::Free, 1, runners::create),
     of_runner("RotateRunnerToken", Binds::One("Runners"), 0, runners::rotate),
     of_runner("RegisterRunner", Binds::Free, 6, runners::register),
-    of_runner("ClaimJob", Binds::One("Runners"), 1, runners::claim),
+    Handler {
+        look: Some(runners::look),
+        ..of_runner("ClaimJob", Binds::One("Runners"), 1, runners::claim)
+    },
     of_runner("UnregisterRunner", Binds::One("Runners"), 1, runners::unregister),
     of_job("SubmitJob", 0, jobs::submit),
     of_job("KillJob", 0, jobs::kill),
@@ -401,6 +411,11 @@ pub fn is_public(operation: &Operation) -> bool {
 }
 
 impl Handler {
+    /// Whether a client may wait until there is a result.
+    pub fn can_wait(&self) -> bool {
+        self.look.is_some()
+    }
+
     /// What is to be done about an argument before.
     pub fn mark(&self, argument: usize) -> Mark {
         self.marks.get(argument).copied().unwrap_or(Mark::Plain)
@@ -440,15 +455,35 @@ impl Engine {
             Behaviour::Set(texts) => self.change(session, caller, invocation, texts),
             Behaviour::Handler(name) => {
                 let handler = handler(name).ok_or_else(|| Fault::internal(format!("no handler {name}")))?;
-                let bound = self.bound(session, caller, invocation, handler)?;
+                let bound = self.bound(session, caller, invocation, handler, handler.writes)?;
                 (handler.run)(self, session, caller, &bound, invocation.arguments)
             }
             Behaviour::Missing | Behaviour::Query(_) => Err(missing(operation)),
         }
     }
 
+    /// Looks whether it is worth invoking an operation that a client waits for.
+    ///
+    /// # Errors
+    /// Those of invoking it.
+    pub fn look(&self, session: &mut Session<'_>, caller: &Caller, invocation: &Invocation<'_>) -> Outcome<Claiming> {
+        let binding = invocation.binding.map(|binding| (binding.ty, binding.end_set));
+        self.may_invoke(caller, (invocation.endpoint, invocation.index), binding)?;
+        let handler = handler_of(invocation.operation).ok_or_else(|| missing(invocation.operation))?;
+        let look = handler.look.ok_or_else(|| missing(invocation.operation))?;
+        let bound = self.bound(session, caller, invocation, handler, false)?;
+        look(self, session, caller, &bound, invocation.arguments)
+    }
+
     /// What a handler is bound to: it is there for the caller, and meets the preconditions.
-    fn bound(&self, session: &mut Session<'_>, caller: &Caller, invocation: &Invocation<'_>, handler: &Handler) -> Outcome<Bound> {
+    fn bound(
+        &self,
+        session: &mut Session<'_>,
+        caller: &Caller,
+        invocation: &Invocation<'_>,
+        handler: &Handler,
+        lock: bool,
+    ) -> Outcome<Bound> {
         let Some(resource) = invocation.binding else {
             return Ok(Bound::Nothing);
         };
@@ -464,7 +499,7 @@ impl Engine {
             true => Scope::everything(),
             false => Scope::of(caller),
         };
-        let entity = self.entity_at(session, &scope, &place, handler.writes)?;
+        let entity = self.entity_at(session, &scope, &place, lock)?;
         self.check_preconditions(&entity, invocation.preconditions)?;
         Ok(Bound::Entity(entity))
     }

@@ -19,6 +19,7 @@ use super::origin::{Network, split_url};
 use super::reply::{self, Answer};
 use super::request;
 use super::visitor::{self, Visitor, Work};
+use super::wait::{self, Waiting};
 use super::{core4, document, entity, login};
 use crate::auth::{self, Auth};
 use crate::engine::Engine;
@@ -82,6 +83,8 @@ pub struct App {
     metrics: Metrics,
     /// What every response gets.
     pub finish: Finish,
+    /// The requests that wait.
+    pub waiting: Waiting,
 }
 
 /// `$metadata` of an endpoint, which is the same for everybody as long as the server runs.
@@ -184,9 +187,12 @@ async fn run(config: Config, engine: Arc<Engine>, db: Db, ready: impl FnOnce(Soc
         metadata,
         metrics,
         finish: Finish::new(&config),
+        waiting: Waiting::default(),
     });
+    let waits = app.clone();
     media::clean_up(&app).await.map_err(|fault| fault.to_string())?;
     let server = HttpServer::new(move || ActixApp::new().app_data(app.clone()).default_service(route().to(answer)))
+        .on_connect(wait::remember)
         .workers(config.workers)
         .worker_max_blocking_threads(BLOCKING_THREADS)
         .shutdown_timeout(SHUTDOWN_SECONDS as u64 - WRITER_SECONDS)
@@ -199,6 +205,7 @@ async fn run(config: Config, engine: Arc<Engine>, db: Db, ready: impl FnOnce(Soc
     actix_web::rt::spawn(async move {
         told_to_stop().await;
         tracing::info!("stopping");
+        waits.waiting.end(&waits.engine);
         handle.stop(true).await;
     });
     ready(address);

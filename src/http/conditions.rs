@@ -1,7 +1,9 @@
 //! Headers with a meaning of their own: preconditions, `Prefer`, `X-HTTP-Method`.
 
+use crate::model::edm::{Edm, Value};
 use crate::model::fault::{self, Fault, Outcome};
-use crate::model::target::{Preconditions, Tags};
+use crate::model::target::{Claim, Preconditions, Tags};
+use crate::model::text;
 
 /// Reads `If-Match` and `If-None-Match`. Both together are 400 (RD-4).
 pub fn preconditions(if_match: Option<&str>, if_none_match: Option<&str>) -> Outcome<Preconditions> {
@@ -11,6 +13,32 @@ pub fn preconditions(if_match: Option<&str>, if_none_match: Option<&str>) -> Out
     Ok(Preconditions {
         if_match: if_match.map(tags).transpose()?,
         if_none_match: if_none_match.map(tags).transpose()?,
+        claim: None,
+    })
+}
+
+/// Reads `Odonata-Registration` and `Odonata-Attempt`, which go together.
+pub fn claim(registration: Option<&str>, attempt: Option<&str>) -> Outcome<Option<Claim>> {
+    let (registration, attempt) = match (registration, attempt) {
+        (None, None) => return Ok(None),
+        (registration, attempt) => (registration.unwrap_or_default(), attempt.unwrap_or_default()),
+    };
+    match (text::parse(Edm::Guid, registration.trim()), attempt.trim().parse()) {
+        (Some(Value::Bytes(registration)), Ok(attempt)) => Ok(Some(Claim {
+            registration: registration.try_into().map_err(|_| bad("`Odonata-Registration` is a Guid."))?,
+            attempt,
+        })),
+        _ => Err(bad("`Odonata-Registration` is a Guid and `Odonata-Attempt` a number; they go together.")),
+    }
+}
+
+/// How long a client is willing to wait (`wait` of RFC 7240), in seconds; what is no number is passed over, like any preference that is
+/// not understood.
+pub fn wait(prefer: &str) -> Option<u64> {
+    prefer.split(',').find_map(|item| {
+        let (name, value) = item.split(';').next()?.split_once('=')?;
+        let is_wait = name.trim().eq_ignore_ascii_case("wait");
+        is_wait.then(|| value.trim().trim_matches('"').parse().ok()).flatten()
     })
 }
 
@@ -206,6 +234,34 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(Prefer::read(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn waits_are_read() {
+        for (text, expected) in [
+            ("wait=10", Some(10)),
+            ("return-content, Wait = \"5\"; x=1", Some(5)),
+            ("wait=0", Some(0)),
+            ("wait=-1", None),
+            ("wait=soon", None),
+            ("wait", None),
+            ("await=3", None),
+            ("wait=x, wait=3", Some(3)),
+            ("", None),
+        ] {
+            assert_eq!(wait(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn claims_are_read() {
+        let guid = "00000000-0000-0000-0000-000000000001";
+        let one = claim(Some(guid), Some(" 3 ")).unwrap().unwrap();
+        assert_eq!((one.registration[15], one.attempt), (1, 3));
+        assert_eq!(claim(None, None).unwrap(), None);
+        for (registration, attempt) in [(Some(guid), None), (None, Some("1")), (Some("x"), Some("1")), (Some(guid), Some("one"))] {
+            assert_eq!(claim(registration, attempt).unwrap_err().kind.status, 400, "{registration:?} {attempt:?}");
         }
     }
 

@@ -12,7 +12,8 @@ use crate::model::fault::{self, Fault, Outcome};
 pub const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, MERGE, DELETE, OPTIONS";
 /// Headers that a page may send, besides those that settings name: OData's, and what datajs, OpenUI5 and their like add.
 const REQUEST_HEADERS: &str = "authorization, content-type, accept, dataserviceversion, maxdataserviceversion, mindataserviceversion, \
-    if-match, if-none-match, range, if-range, prefer, x-http-method, x-requested-with, x-csrf-token, sap-cancel-on-close, sap-contextid-accept, slug";
+    if-match, if-none-match, range, if-range, prefer, x-http-method, x-requested-with, x-csrf-token, sap-cancel-on-close, sap-contextid-accept, slug, \
+    odonata-registration, odonata-attempt";
 /// Headers that a page may read. Without the version some clients guess how to read the body.
 const RESPONSE_HEADERS: &str = "DataServiceVersion, OData-Version, ETag, Location, DataServiceId, Preference-Applied, Allow, Retry-After, \
     Link, X-Request-Id, Content-Range, Accept-Ranges, Content-Disposition, token";

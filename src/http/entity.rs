@@ -13,6 +13,7 @@ use super::plan::Plan;
 use super::reply::Answer;
 use super::request::{Headers, Line, Request};
 use super::visitor::{Visitor, without_token};
+use super::wait::Wait;
 use crate::auth::accounts::Asker;
 use crate::engine::operation;
 use crate::model::caller::Caller;
@@ -42,6 +43,9 @@ pub async fn answer(app: &Data<App>, http: &HttpRequest, payload: Payload, endpo
     }
     if media::is_upload(&request) {
         return Ok(Box::pin(media::upload(request, visitor, payload)).await?.answer(&app.engine));
+    }
+    if let Some(wait) = Wait::of(&request, http) {
+        return Box::pin(wait.answer(&request, visitor, payload)).await;
     }
     let mut plan = match plan(&request, http, payload, visitor.asker()).await {
         Ok(plan) => plan,

@@ -11,6 +11,7 @@ use super::request::Request;
 use super::visitor::Work;
 use crate::auth::accounts::{Asker, Shown};
 use crate::engine::operation::{self, Given, Invocation};
+use crate::engine::queue::Claiming;
 use crate::engine::{Engine, operation::missing};
 use crate::model::caller::Caller;
 use crate::model::edm::{Cell, Edm, Value};
@@ -167,6 +168,37 @@ impl Plan {
         }
     }
 
+    /// Whether what a request invokes can be waited for.
+    pub fn can_wait(request: &Request<'_>, call: &Call) -> bool {
+        let operations = &request.app.engine.schema.endpoints[request.endpoint].operations;
+        let look = |index: &usize| operation::handler_of(&operations[*index]).is_some_and(operation::Handler::can_wait);
+        call.overloads.iter().all(look)
+    }
+
+    /// Looks whether it is worth doing it now.
+    pub fn look(&self, engine: &Engine, session: &mut Session<'_>, caller: &Caller) -> Outcome<Claiming> {
+        engine.look(session, caller, &self.invocation(self.declared(engine)))
+    }
+
+    /// The answer where there is no result.
+    pub fn nothing(&self) -> Answer {
+        match &self.way {
+            Way::Do(manner) => manner.done(),
+            Way::Read(..) => Answer::of(204),
+        }
+    }
+
+    fn invocation<'p>(&'p self, operation: &'p Operation) -> Invocation<'p> {
+        Invocation {
+            endpoint: self.endpoint,
+            index: self.operation,
+            operation,
+            binding: self.call.binding.as_ref(),
+            arguments: &self.arguments,
+            preconditions: &self.preconditions,
+        }
+    }
+
     /// Does it.
     pub fn run(self, engine: &Engine, session: &mut Session<'_>, caller: &Caller) -> Outcome<Answer> {
         let operation = self.declared(engine);
@@ -189,16 +221,8 @@ impl Plan {
                     _ => Ok(answer),
                 }
             }
-            Way::Do(manner) => {
-                let invocation = Invocation {
-                    endpoint: self.endpoint,
-                    index: self.operation,
-                    operation,
-                    binding: self.call.binding.as_ref(),
-                    arguments: &self.arguments,
-                    preconditions: &self.preconditions,
-                };
-                let (given, news) = match engine.invoke(session, caller, &invocation)? {
+            Way::Do(ref manner) => {
+                let (given, news) = match engine.invoke(session, caller, &self.invocation(operation))? {
                     Given::Told(given, news) => (*given, Some(news)),
                     given => (given, None),
                 };

@@ -24,6 +24,7 @@ mod receipt;
 mod reply;
 mod request;
 mod visitor;
+mod wait;
 mod write;
 
 pub use app::{Config, serve};

@@ -3,7 +3,7 @@
 use actix_web::HttpRequest;
 
 use super::app::App;
-use super::conditions::{Method, Prefer, preconditions};
+use super::conditions::{Method, Prefer, claim, preconditions};
 use super::jsonp::Callback;
 use super::media;
 use crate::model::fault::{self, Fault, Outcome};
@@ -40,6 +40,10 @@ pub struct Headers<'a> {
     pub slug: Option<&'a str>,
     pub range: Option<&'a str>,
     pub if_range: Option<&'a str>,
+    /// `Odonata-Registration`.
+    pub registration: Option<&'a str>,
+    /// `Odonata-Attempt`.
+    pub attempt: Option<&'a str>,
 }
 
 impl<'a> Headers<'a> {
@@ -62,6 +66,8 @@ impl<'a> Headers<'a> {
             slug: get("slug")?,
             range: get("range")?,
             if_range: get("if-range")?,
+            registration: get("odonata-registration")?,
+            attempt: get("odonata-attempt")?,
         })
     }
 
@@ -126,7 +132,8 @@ impl<'a> Request<'a> {
     pub fn new(app: &'a App, endpoint: usize, root: String, line: Line<'a>, headers: Headers<'a>) -> Outcome<Request<'a>> {
         let method = Method::read(line.method, headers.method)?;
         let versions = Versions::read(headers.version, headers.max_version, headers.min_version)?;
-        let preconditions = preconditions(headers.if_match, headers.if_none_match)?;
+        let mut preconditions = preconditions(headers.if_match, headers.if_none_match)?;
+        preconditions.claim = claim(headers.registration, headers.attempt)?;
         let target = path::parse(&app.engine.schema, endpoint, line.path)?;
         let allow = allowed(&app.engine.schema, endpoint, &target);
         if method != Method::Options && !allow.split(", ").any(|name| Method::read(name, None).ok() == Some(method)) {
@@ -205,9 +212,9 @@ impl<'a> Request<'a> {
         prefer.filter(|_| self.versions.request() >= Version::V3)
     }
 
-    /// Whether there is a precondition.
+    /// Whether there is a precondition about an ETag.
     pub fn is_conditional(&self) -> bool {
-        self.preconditions != Preconditions::default()
+        self.preconditions.if_match.is_some() || self.preconditions.if_none_match.is_some()
     }
 }
 

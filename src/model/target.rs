@@ -1,5 +1,6 @@
 //! What a request is about: the meaning of a path, of a body and of its preconditions.
 
+use super::caller::Guid;
 use super::edm::Value;
 use super::media::Media;
 use super::schema::{SetId, Type, TypeId};
@@ -180,13 +181,24 @@ pub enum Linked {
     New(Body),
 }
 
-/// `If-Match` and `If-None-Match`.
+/// What has to hold for a request to be carried out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Preconditions {
     /// `If-Match`.
     pub if_match: Option<Tags>,
     /// `If-None-Match`.
     pub if_none_match: Option<Tags>,
+    /// `Odonata-Registration` and `Odonata-Attempt`.
+    pub claim: Option<Claim>,
+}
+
+/// The claim of a job that a request about one of its streams belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claim {
+    /// That of the runner.
+    pub registration: Guid,
+    /// That of the job.
+    pub attempt: i64,
 }
 
 /// Entity tags of a precondition.

@@ -4,7 +4,7 @@ use super::jobs::{lines, shown, text_of};
 use super::sessions::{may_manage, object};
 use super::{Bound, Given};
 use crate::engine::Engine;
-use crate::engine::queue::{Registering, Runner};
+use crate::engine::queue::{Claiming, Registering, Runner};
 use crate::model::caller::{Caller, Guid};
 use crate::model::edm::Value;
 use crate::model::fault::{self, Fault, Outcome};
@@ -80,6 +80,11 @@ pub fn claim(engine: &Engine, session: &mut Session<'_>, caller: &Caller, bound:
         Some(job) => shown(engine, job),
         None => Ok(Given::Nothing),
     }
+}
+
+/// Whether there may be one.
+pub fn look(engine: &Engine, session: &mut Session<'_>, caller: &Caller, bound: &Bound, arguments: &[Value]) -> Outcome<Claiming> {
+    engine.look_for_runner(session, caller, &runner(engine, bound)?, registration(arguments)?)
 }
 
 /// It does nothing any more.

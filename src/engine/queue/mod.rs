@@ -16,6 +16,7 @@ mod machine;
 mod receipt;
 mod runners;
 pub mod state;
+mod streams;
 mod sweep;
 mod work;
 

@@ -395,6 +395,45 @@ impl Engine {
         Ok(rows.iter().map(seen).collect())
     }
 
+    /// Runners that have not been heard of are offline. What they worked on is lost by the leases of the jobs.
+    pub(super) fn sweep_runners(&self, session: &mut Session<'_>) -> Outcome<()> {
+        let ty = self.core_type("Runners")?;
+        let now = self.clock.now();
+        for (id, seen) in self.online(session)? {
+            if now < seen + LEASE {
+                continue;
+            }
+            let place = Place::of(ty, None, vec![Value::Integer(id)]);
+            let mut runner = match self.entity_at(session, &Scope::everything(), &place, true) {
+                Ok(row) => Runner::of(self, row),
+                Err(fault) if fault.kind == &fault::NOT_FOUND => continue,
+                Err(fault) => return Err(fault),
+            };
+            let seen = self.last_seen(session, &runner)?;
+            let is_silent = seen + LEASE <= now;
+            let status = is_silent.then(|| ("Status", word(OFFLINE)));
+            let values = [("LastSeen", moment(seen))].into_iter().chain(status).collect();
+            runner.write(self, session, values)?;
+        }
+        Ok(())
+    }
+
+    /// When the first runner will have been silent for too long.
+    pub(super) fn next_runner(&self, session: &mut Session<'_>) -> Outcome<Option<Ticks>> {
+        let online = self.online(session)?.into_iter();
+        Ok(online.map(|(_, seen)| seen + LEASE).min())
+    }
+
+    /// Runners that count as being there: number, and when they claimed last.
+    fn online(&self, session: &mut Session<'_>) -> Outcome<Vec<(i64, Ticks)>> {
+        let states = [ONLINE, BUSY].map(|status| vec![word(status)]).to_vec();
+        let there = Restriction::ColumnsIn(vec!["Status".to_owned()], states);
+        let mut rows = self.columns(session, self.core_type("Runners")?, &["Id", "LastSeen"], None, vec![there])?;
+        rows.sort_by_key(|row| integer(&row[0]));
+        let seen = |row: &Vec<Value>| (integer(&row[0]), text::text_to_ticks(text_of(&row[1])).unwrap_or(0));
+        Ok(rows.iter().map(seen).collect())
+    }
+
     /// Whether a process that registered has been heard of lately.
     fn is_alive(&self, session: &mut Session<'_>, runner: &Runner) -> Outcome<bool> {
         if runner.value(self, "Registration").is_null() {

@@ -54,6 +54,8 @@ impl Engine {
     /// Moves what is due; whether there may be more of it.
     pub fn sweep_jobs(&self, session: &mut Session<'_>) -> Outcome<bool> {
         let now = self.clock.now();
+        // Runners before jobs, as everybody locks them.
+        self.sweep_runners(session)?;
         let mut is_more = false;
         for timer in TIMERS {
             let rows: Vec<JobRow> = self.queue()?.due(session, timer.states, timer.column, now, JOBS_SWEPT)?;
@@ -103,7 +105,7 @@ impl Engine {
 
     /// When the next sweep has something to do.
     pub fn next_sweep(&self, session: &mut Session<'_>) -> Outcome<Option<Ticks>> {
-        let mut next: Option<Ticks> = None;
+        let mut next = self.next_runner(session)?;
         for timer in TIMERS {
             let due = self.queue()?.next_due(session, timer.states, timer.column)?;
             next = [next, due].into_iter().flatten().min();

@@ -142,7 +142,7 @@ impl Engine {
     ///
     /// # Errors
     /// `LOST_LEASE`.
-    fn held(&self, job: &Job, hold: Hold) -> Outcome<()> {
+    pub(super) fn held(&self, job: &Job, hold: Hold) -> Outcome<()> {
         let registration = guid(job.value(self, "Registration"));
         let same = hold.registration.is_none_or(|shown| Some(shown) == registration);
         if job.state.is_held() && job.attempt == hold.attempt && same {
