@@ -28,7 +28,9 @@ pub fn claim(registration: Option<&str>, attempt: Option<&str>) -> Outcome<Optio
             registration: registration.try_into().map_err(|_| bad("`Odonata-Registration` is a Guid."))?,
             attempt,
         })),
-        _ => Err(bad("`Odonata-Registration` is a Guid and `Odonata-Attempt` a number; they go together.")),
+        _ => Err(bad(
+            "`Odonata-Registration` is a Guid and `Odonata-Attempt` a number; they go together.",
+        )),
     }
 }
 
@@ -260,8 +262,17 @@ mod tests {
         let one = claim(Some(guid), Some(" 3 ")).unwrap().unwrap();
         assert_eq!((one.registration[15], one.attempt), (1, 3));
         assert_eq!(claim(None, None).unwrap(), None);
-        for (registration, attempt) in [(Some(guid), None), (None, Some("1")), (Some("x"), Some("1")), (Some(guid), Some("one"))] {
-            assert_eq!(claim(registration, attempt).unwrap_err().kind.status, 400, "{registration:?} {attempt:?}");
+        for (registration, attempt) in [
+            (Some(guid), None),
+            (None, Some("1")),
+            (Some("x"), Some("1")),
+            (Some(guid), Some("one")),
+        ] {
+            assert_eq!(
+                claim(registration, attempt).unwrap_err().kind.status,
+                400,
+                "{registration:?} {attempt:?}"
+            );
         }
     }
 
