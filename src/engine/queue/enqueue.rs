@@ -143,18 +143,26 @@ impl Engine {
             return Ok(Checked::Known(Box::new(known)));
         }
         if new.values[index("Unique")?] == Value::Boolean(true) {
-            let key = unique_key(&kind, &arguments);
-            let held = vec![Value::Bytes(tenant.to_vec()), Value::Text(key.clone())];
-            let same = Restriction::Columns(vec!["Tid".to_owned(), "UniqueKey".to_owned()], held);
-            if let Some(row) = self.columns(session, new.ty, &["Id"], None, vec![same])?.first()
-                && let Value::Integer(id) = row[0]
-            {
-                let message = format!("Job {id} has this kind and these arguments, and has not ended.");
-                return Err(Fault::new(&fault::CONFLICT, message));
-            }
-            new.values[index("UniqueKey")?] = Value::Text(key);
+            new.values[index("UniqueKey")?] = self.only_one(session, tenant, &kind, &arguments)?;
         }
         Ok(Checked::New)
+    }
+
+    /// What a unique job holds while it lives.
+    ///
+    /// # Errors
+    /// `CONFLICT` when another one holds it.
+    pub(super) fn only_one(&self, session: &mut Session<'_>, tenant: Guid, kind: &str, arguments: &Value) -> Outcome<Value> {
+        let key = word(&unique_key(kind, arguments));
+        let held = vec![Value::Bytes(tenant.to_vec()), key.clone()];
+        let same = Restriction::Columns(vec!["Tid".to_owned(), "UniqueKey".to_owned()], held);
+        if let Some(row) = self.columns(session, self.core_type("Jobs")?, &["Id"], None, vec![same])?.first()
+            && let Value::Integer(id) = row[0]
+        {
+            let message = format!("Job {id} has this kind and these arguments, and has not ended.");
+            return Err(Fault::new(&fault::CONFLICT, message));
+        }
+        Ok(key)
     }
 
     /// The job that was made by the same request before.
@@ -206,14 +214,13 @@ impl Engine {
 
     /// Where a job begins that is made or submitted now.
     pub(super) fn first_state(&self, session: &mut Session<'_>, job: &Job) -> Outcome<(State, Values<'static>)> {
-        let later = job.moment(self, "Due").is_some_and(|due| due > self.clock.now());
         let state = if job.kind == EXTERNAL {
             State::Idle
         } else if !job.is(self, "Submitted") {
             State::Draft
         } else if self.waits(session, job)? {
             State::Waiting
-        } else if later {
+        } else if job.is_later(self) {
             State::Delayed
         } else {
             State::Queued

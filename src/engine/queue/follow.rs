@@ -36,7 +36,10 @@ impl Engine {
             (Value::Integer(id), Value::Text(state)) => Some((*id, State::of(state)?)),
             _ => None,
         };
-        Ok(rows.iter().filter_map(pair).collect())
+        let mut jobs: Vec<(i64, State)> = rows.iter().filter_map(pair).collect();
+        // In the order in which they were made: that is the one in which they get their places.
+        jobs.sort_unstable_by_key(|(id, _)| *id);
+        Ok(jobs)
     }
 
     /// Whether a job has to wait for others.
@@ -94,6 +97,10 @@ impl Engine {
 
     /// Nothing holds a job back any more but, maybe, the time.
     fn release_job(&self, session: &mut Session<'_>, job: &mut Job) -> Outcome<()> {
+        if job.is_later(self) {
+            self.desk.times.ring_after(session);
+            return job.step(self, session, Step::Postpone, "", Vec::new());
+        }
         let values = self.place(session, job)?;
         job.step(self, session, Step::Release, "", values)?;
         self.desk.work.ring_after(session);

@@ -84,6 +84,11 @@ impl Job {
         text::text_to_ticks(self.text(engine, name))
     }
 
+    /// It is not due yet.
+    pub(super) fn is_later(&self, engine: &Engine) -> bool {
+        self.moment(engine, "Due").is_some_and(|due| due > engine.clock.now())
+    }
+
     /// A property that is true or false.
     pub fn is(&self, engine: &Engine, name: &str) -> bool {
         *self.value(engine, name) == Value::Boolean(true)

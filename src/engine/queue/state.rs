@@ -62,6 +62,8 @@ pub enum Step {
     Submit,
     /// All that it depends on has succeeded.
     Release,
+    /// The same, and it is due later.
+    Postpone,
     /// Its time has come.
     Promote,
     /// Given to a worker.
@@ -128,6 +130,7 @@ const fn row(step: Step, from: &'static [State], to: State, by: &'static [Who]) 
 pub const STEPS: &[Row] = &[
     row(Step::Submit, &[Draft], Queued, &[Who::Client]),
     row(Step::Release, &[Waiting], Queued, &[Who::Server]),
+    row(Step::Postpone, &[Waiting], Delayed, &[Who::Server]),
     row(Step::Promote, &[Delayed, Retrying, Deferred], Queued, &[Who::Server]),
     row(Step::Claim, &[Queued], Claimed, &[Who::Worker]),
     row(Step::Begin, &[Claimed], Running, &[Who::Worker]),
