@@ -141,10 +141,18 @@ impl Engine {
     /// # Errors
     /// `CONFLICT`.
     pub fn retry_job(&self, session: &mut Session<'_>, job: &mut Job) -> Outcome<()> {
+        state::step(job.state, Step::Retry)?;
         let attempts = job.integer(self, "Attempts").max(job.integer(self, "Failures") + 1);
         let mut values = self.place(session, job)?;
         values.extend([("Attempts", Value::Integer(attempts)), ("Losses", Value::Integer(0))]);
         values.extend(["EndTime", "RetireAt", "Deadline", "KilledAt", "Due"].map(|name| (name, Value::Null)));
+        // Another one may have been made since this one ended.
+        if job.is(self, "Unique") {
+            values.push((
+                "UniqueKey",
+                self.only_one(session, job.tenant, &job.kind, job.value(self, "Parameters"))?,
+            ));
+        }
         job.step(self, session, Step::Retry, "", values)?;
         self.desk.work.ring_after(session);
         self.desk.moves.ring_after(session);
