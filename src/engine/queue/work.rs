@@ -155,7 +155,7 @@ impl Engine {
         Err(Fault::new(&fault::LOST_LEASE, message))
     }
 
-    /// A worker is alive; its lease begins anew.
+    /// A worker is alive; its lease begins anew, but not once it is to stop.
     ///
     /// # Errors
     /// `LOST_LEASE`, `BAD_ARGUMENT`.
@@ -176,7 +176,13 @@ impl Engine {
             Value::Integer(seconds) => seconds * SECOND,
             _ => LEASE,
         };
-        let mut values = vec![("HeartbeatAt", moment(now)), ("LeaseUntil", moment(now + lease))];
+        // Who is to stop has as long as a lease for it, however often he speaks: a worker that never stops does not keep its job alive.
+        let since = match job.state {
+            State::Stopping => job.moment(self, "KilledAt").map_or(now, |killed| killed.min(now)),
+            _ => now,
+        };
+        let lease_until = since + lease;
+        let mut values = vec![("HeartbeatAt", moment(now)), ("LeaseUntil", moment(lease_until))];
         // Within an attempt progress does not go back.
         let known = if let Value::Double(known) = job.value(self, "Progress") {
             *known
@@ -192,7 +198,7 @@ impl Engine {
         self.desk.moves.ring_after(session);
         Ok(Word {
             stop: job.state == State::Stopping,
-            lease_until: now + lease,
+            lease_until,
         })
     }
 
