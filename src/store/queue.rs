@@ -146,7 +146,7 @@ impl<'a> Queue<'a> {
         self.push_columns(&mut sql);
         self.push_due(&mut sql, states, column);
         sql.push(" AND ").name(column).push(" <= ").value(Edm::DateTimeOffset, moment(time));
-        sql.push(" ORDER BY ").name(column).push(" LIMIT ").number(most);
+        sql.push(" ORDER BY ").name(column).push(", \"Id\" LIMIT ").number(most);
         if session.dialect() == Dialect::Postgres {
             sql.push(" FOR UPDATE SKIP LOCKED");
         }
