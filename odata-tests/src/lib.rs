@@ -12,6 +12,7 @@
 //! | [`fixture`] | plugin folders and rows that a case file starts from |
 //! | [`case`] | the format of case files |
 //! | [`issuer`] | an issuer of tokens on loopback |
+//! | [`jobs`] | random lives of jobs, and what must become of them |
 //! | [`kdc`] | a Kerberos realm of our own |
 //! | [`lists`] | random trees with access control lists, and who may do what with them |
 //! | [`mailbox`] | a mail server |
@@ -38,6 +39,7 @@ pub mod damage;
 pub mod database;
 pub mod fixture;
 pub mod issuer;
+pub mod jobs;
 pub mod kdc;
 pub mod lists;
 pub mod mailbox;
