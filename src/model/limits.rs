@@ -134,7 +134,6 @@ limits! {
     JOB_KINDS = 100, "Most kinds of one worker.";
     WAIT_SECONDS = 60, "Longest time that a request waits for a job, or for the end of one: proxies give up after as much.";
     WAITS_AT_ONCE = 10_000, "Most requests that wait at the same time, each with its connection; past it the answer is 503.";
-    RUNNER_SLOTS = 1_000, "Most jobs that one runner works on at once: all of them are looked at when it claims another one.";
     JOB_LOG_LINES = 100_000, "Most lines in the log of a job.";
     JOB_LOG_CALL_LINES = 1_000, "Most lines in one call.";
     JOB_LOG_LINE_BYTES = 8_192, "Longest line of a log; the rest of it is cut off.";

@@ -258,9 +258,9 @@ fn create(
             to: before.iter().map(to).collect(),
         });
     }
-    let page = engine.create(session, caller, &resource(Vec::new()), body)?;
-    let (_, cells) = page.row_type(&engine.schema, 0);
-    let id = cells[index("Id")].map(|cell| page.rows.cell(0, cell).to_value());
+    let made = engine.create(session, caller, &resource(Vec::new()), body)?;
+    let (_, cells) = made.page.row_type(&engine.schema, 0);
+    let id = cells[index("Id")].map(|cell| made.page.rows.cell(0, cell).to_value());
     Ok(if let Some(Value::Integer(id)) = id { id } else { panic!("no Id") })
 }
 
