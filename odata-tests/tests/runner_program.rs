@@ -199,7 +199,7 @@ fn attempts_end_as_they_deserve() {
 fn running_jobs_end_when_they_have_to() {
     type Act = fn(&Peer, &Runner);
     type Case = (&'static str, Act, Option<(&'static str, bool)>);
-    const LOST: &str = r#"{"odata.error":{"code":"LOST_LEASE","message":{"lang":"en-US","value":"It is another's."}}}"#;
+    const LOST: &str = r#"{"odata.error":{"code":"lost_lease","message":{"lang":"en-US","value":"It is another's."}}}"#;
     let cases: &[Case] = &[
         ("stop", |peer, _| peer.set(|mood| mood.stop = true), Some(("stopped", false))),
         (
@@ -289,7 +289,7 @@ fn faults_of_the_network_are_waited_out() {
 
 #[test]
 fn a_lost_registration_is_made_anew() {
-    const LOST: &str = r#"{"odata.error":{"code":"LOST_LEASE","message":{"lang":"en-US","value":"Another one registered."}}}"#;
+    const LOST: &str = r#"{"odata.error":{"code":"lost_lease","message":{"lang":"en-US","value":"Another one registered."}}}"#;
     let peer = Peer::open();
     peer.set(|mood| {
         mood.instead = vec![("/Claim", 409, LOST), ("/Register", 409, "")];

@@ -7,13 +7,16 @@ use toml::de::{DeTable, DeValue};
 
 use super::template::Template;
 use crate::auth::issuer::ask::is_safe;
-use crate::model::limits::{NAME_BYTES, RUNNER_DAYS, RUNNER_OUTPUT_MB, RUNNER_SLOTS};
+use crate::model::limits::{JOB_KINDS, JOB_TAGS, RUNNER_DAYS, RUNNER_OUTPUT_MB, RUNNER_SLOTS};
 
 /// The variable with the token.
 pub const TOKEN: &str = "ODONATA_RUNNER_TOKEN";
 
 /// Where programs are looked for that a command starts, when the runner's own environment does not say.
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
+/// A kind of jobs that nobody claims.
+const RESERVED: &str = "external";
 
 /// What a runner runs with. Not for logs: the token is in it.
 #[derive(Default)]
@@ -119,13 +122,12 @@ pub const RUNNER: &[Key<Config>] = &[
         help: "What jobs may ask a runner for",
         set: |config, value| {
             config.tags = texts(value)?;
-            let fit = |tag: &String| !tag.trim().is_empty() && !tag.contains(',') && tag.len() <= 100;
-            config
-                .tags
-                .iter()
-                .all(fit)
-                .then_some(())
-                .ok_or("is a list of words without commas".to_owned())
+            let plain = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+            let fit = |tag: &String| (1..=100).contains(&tag.len()) && tag.chars().all(plain);
+            let few = config.tags.len() <= JOB_TAGS && config.tags.iter().all(fit);
+            few.then_some(()).ok_or(format!(
+                "is a list of at most {JOB_TAGS} words of letters, digits, dots, dashes and underscores"
+            ))
         },
     },
     Key {
@@ -337,7 +339,7 @@ impl Reading<'_> {
         for (name, table) in kinds {
             let (line, name) = (self.line(name.span().start), name.get_ref());
             let fit = |c: char| c.is_alphanumeric() || "_-.".contains(c);
-            if name.is_empty() || name.len() > NAME_BYTES || !name.chars().all(fit) {
+            if name.is_empty() || name.len() > 200 || !name.chars().all(fit) || name == RESERVED {
                 self.add(line, format!("kinds: `{name}` is no name of a kind: letters, digits, _, - and ."));
             }
             let DeValue::Table(table) = table.get_ref() else {
@@ -352,6 +354,9 @@ impl Reading<'_> {
                 self.add(line, format!("kinds.{name}: has no command"));
             }
             found.insert(name.to_string(), kind);
+        }
+        if found.len() > JOB_KINDS {
+            self.add(line, format!("kinds: a runner does at most {JOB_KINDS} kinds of jobs"));
         }
         found
     }

@@ -24,6 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Begins a line about progress.
 const PROGRESS: &[u8] = b"progress ";
+/// Most characters of what goes with it.
+const MESSAGE: usize = 1_000;
 
 /// A command, ready to be started.
 #[derive(Debug)]
@@ -269,7 +271,7 @@ fn take_progress(line: &[u8], watch: &Watch) -> bool {
     let Some(number) = number.parse::<f64>().ok().filter(|number| plain && (0.0..=1.0).contains(number)) else {
         return false;
     };
-    watch.progress(number, (!text.is_empty()).then(|| text.to_owned()));
+    watch.progress(number, (!text.is_empty()).then(|| text.chars().take(MESSAGE).collect()));
     true
 }
 

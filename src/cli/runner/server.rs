@@ -21,14 +21,14 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// Longest silence in the middle of a request or an answer.
 const SILENCE: Duration = Duration::from_secs(60);
 /// The code of a 409 that says that job or registration are somebody else's by now.
-const LOST_LEASE: &str = "LOST_LEASE";
+const LOST_LEASE: &str = "lost_lease";
 /// Longest wait for a job in one request.
 const LONGEST_POLL: u64 = 30;
 
 /// What the server did not do, or did not say.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Fault {
-    /// 409 `LOST_LEASE`: the job or the registration is somebody else's.
+    /// 409 `lost_lease`: the job or the registration is somebody else's.
     Lost(String),
     /// 409 for another reason: not now.
     Busy(String),
@@ -383,8 +383,8 @@ mod tests {
 
     #[test]
     fn answers_have_meanings() {
-        let lost = br#"{"odata.error":{"code":"LOST_LEASE","message":{"lang":"en-US","value":"It is another's."}}}"#;
-        let other = br#"{"odata.error":{"code":"CONFLICT","message":{"lang":"en-US","value":"Wait."}}}"#;
+        let lost = br#"{"odata.error":{"code":"lost_lease","message":{"lang":"en-US","value":"It is another's."}}}"#;
+        let other = br#"{"odata.error":{"code":"conflict","message":{"lang":"en-US","value":"Wait."}}}"#;
         for (status, body, expected) in [
             (401, &b""[..], Fault::Token("the server answers 401".to_owned())),
             (404, b"<html>", Fault::Gone("the server answers 404".to_owned())),

@@ -3,7 +3,7 @@ use super::*;
 const WHOLE: &str = r#"
 server = "http://127.0.0.1:8080/"
 name = "build-1"
-tags = ["gpu", "big disk"]
+tags = ["gpu", "big-disk"]
 priority = -3
 slots = 4
 work_dir = "/tmp/runner"
@@ -31,7 +31,7 @@ fn every_key_is_read() {
     let config = read("runner.toml", WHOLE, with_token).unwrap();
     assert_eq!((config.server.as_str(), config.name.as_str()), ("http://127.0.0.1:8080", "build-1"));
     assert_eq!((config.token.as_str(), config.priority, config.slots), ("odo_token", -3, 4));
-    assert_eq!(config.tags, ["gpu", "big disk"]);
+    assert_eq!(config.tags, ["gpu", "big-disk"]);
     assert_eq!(config.work_dir, Path::new("/tmp/runner"));
     let hello = &config.kinds["hello"];
     assert_eq!((hello.seconds, hello.memory_mb, hello.output_mb), (10, Some(64), 1));
@@ -65,6 +65,10 @@ fn faults_are_named_with_their_lines() {
             "server = \"https://h\"\n[kinds.\"a b\"]\ncommand = [\"/bin/true\"]",
             &["2: kinds: `a b` is no name"],
         ),
+        (
+            "server = \"https://h\"\n[kinds.external]\ncommand = [\"/bin/true\"]",
+            &["2: kinds: `external` is no name"],
+        ),
         ("server =\n[kinds.a]", &["1: "]),
         (
             "server = \"https://h\"\n[kinds.a]\ncommand = [\"/bin/true\"]\n[kind.b]",
@@ -78,7 +82,7 @@ fn faults_are_named_with_their_lines() {
         ("slots = \"1\"", "1: slots: is a number"),
         ("priority = 101", "1: priority: is a number from -100 to 100"),
         ("tags = \"gpu\"", "1: tags: is a list of texts"),
-        ("tags = [\"a,b\"]", "1: tags: is a list of words"),
+        ("tags = [\"a,b\"]", "1: tags: is a list of at most 20 words"),
         ("name = \"\"", "1: name: is a text"),
         ("name = \"a b\"", "1: name: is a name"),
         ("plain = 1", "1: plain: is true or false"),
