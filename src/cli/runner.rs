@@ -41,7 +41,7 @@ pub struct Arguments {
     /// Take the place of a registration of this runner that is alive
     #[arg(long)]
     force: bool,
-    /// How long jobs may go on after SIGTERM or Ctrl-C; those that have not ended then are given back. A second signal ends everything
+    /// How long jobs may go on after SIGTERM or Ctrl-C; those that have not ended then fail, and may be tried again. A second signal ends everything
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     grace: u32,
 }
