@@ -2,7 +2,7 @@
 //!
 //! Blocks that open with ```` ```sh tour ```` run in order with bash, each as a script of its own; `restart` after it means
 //! that the text before the block has the reader start the server again. A command's output is compared with the `# =>` lines
-//! below it, where `…` stands for anything; one that ends with an empty line instead only has to succeed.
+//! below it, where `…` stands for anything; one that ends with an empty line instead only has to succeed. So does `schema/JOBS.md`.
 
 use std::path::Path;
 use std::process::Command;
@@ -122,9 +122,18 @@ fn run(block: &Block, server: &Server, database: &Database, folder: &Path) {
 
 #[test]
 fn the_tour_runs_as_it_stands() {
-    let found = blocks(&readme());
+    walk(&readme());
+}
+
+#[test]
+fn so_does_that_of_runners() {
+    walk(&std::fs::read_to_string(here().join("../schema/JOBS.md")).expect("the page is there"));
+}
+
+fn walk(page: &str) {
+    let found = blocks(page);
     let commands: usize = found.iter().map(|block| block.steps.len()).sum();
-    assert!(commands >= 10, "the README has a tour");
+    assert!(commands >= 10, "the page has a tour");
     for system in System::all() {
         let folder = TempDir::new().expect("a temporary folder can be made");
         let plugins = folder.path().join("plugins");

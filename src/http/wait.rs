@@ -35,7 +35,7 @@ use crate::store::Weight;
 /// Longest sleep between two looks.
 const LOOK: Duration = Duration::from_secs(1);
 /// Who waits with a lower priority leaves this time to each higher one before it looks.
-const COURTESY: Duration = Duration::from_millis(5);
+const COURTESY: Duration = Duration::from_millis(10);
 /// To this many of them.
 const COURTESIES: usize = 4;
 /// Bells about jobs ring often: a client that waits for one of them looks no more often than this.
@@ -277,4 +277,36 @@ impl<'a> Wait<'a> {
 fn is_job(request: &Request<'_>, resource: &Resource) -> bool {
     let is_entity = resource.leaf == Leaf::Entities && !resource.collection;
     is_entity && request.method == Method::Get && request.app.engine.is_job(resource.ty)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lower_priorities_leave_time_to_higher_ones() {
+        let waiting = Waiting::default();
+        let mut seats: Vec<Seat<'_>> = (0..7).map(|_| waiting.sit().unwrap()).collect();
+        for (seat, priority) in seats.iter_mut().zip([0, 0, 1, 2, 3, 4, 5]) {
+            seat.rank(priority);
+        }
+        let courtesies = |seats: &[Seat<'_>]| seats.iter().map(|seat| seat.courtesy().as_millis()).collect::<Vec<_>>();
+        assert_eq!(courtesies(&seats), [40, 40, 40, 30, 20, 10, 0]);
+        seats.pop();
+        seats[5].rank(-1);
+        assert_eq!(courtesies(&seats), [30, 30, 20, 10, 0, 40]);
+        assert_eq!(waiting.count.load(Ordering::Acquire), 6);
+        drop(seats);
+        assert!(waiting.priorities().is_empty());
+    }
+
+    #[test]
+    fn only_so_many_wait() {
+        let waiting = Waiting::default();
+        let seats: Vec<Seat<'_>> = (0..WAITS_AT_ONCE).map(|_| waiting.sit().unwrap()).collect();
+        let fault = waiting.sit().map(drop).unwrap_err();
+        assert_eq!((fault.kind.status, fault.retry_after), (503, Some(5)));
+        drop(seats);
+        assert!(waiting.sit().is_ok());
+    }
 }

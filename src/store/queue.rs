@@ -208,7 +208,7 @@ impl<'a> Queue<'a> {
         sql.list(kinds, ", ", |sql, kind| {
             sql.value(Edm::String, Value::Text(kind.clone())).done();
         });
-        sql.push(") ORDER BY \"Id\" FOR UPDATE");
+        sql.push(") AND \"MaxParallel\" IS NOT NULL ORDER BY \"Id\" FOR UPDATE");
         session.fetch(&sql, &[ColumnKind::Primitive(Edm::Int32)], &mut Rows::new(1))
     }
 

@@ -238,6 +238,31 @@ mod tests {
     }
 
     #[test]
+    fn the_page_for_people_says_the_same() {
+        let page = include_str!("../../../schema/JOBS.md");
+        let own = include_str!("state.rs");
+        let drawing = own.split("//! ```").nth(1).unwrap_or_default().lines().skip(1);
+        let drawing: Vec<&str> = drawing.map(|line| line.trim_start_matches("//!").trim()).collect();
+        let shown = page.split("```").nth(1).unwrap_or_default().lines().skip(1);
+        assert!(drawing.len() > 10);
+        assert_eq!(shown.map(str::trim).collect::<Vec<_>>(), drawing);
+        let or_none = |name: &'static str| if name.is_empty() { "-" } else { name };
+        for (_, name, core4, project_w) in NAMES {
+            let row = page.lines().find(|line| line.starts_with(&format!("| `{name}` |")));
+            let names = format!(" | {} | {} |", or_none(core4), or_none(project_w));
+            assert!(row.is_some_and(|row| row.ends_with(&names)), "{name}{names}");
+        }
+        let names = |states: &[State]| states.iter().map(|state| state.name()).collect::<Vec<_>>().join(", ");
+        for row in STEPS {
+            let by: Vec<String> = row.by.iter().map(|who| format!("{who:?}").to_lowercase()).collect();
+            let shown = format!("\n| {:?} | {} | {} | {} |", row.step, names(row.from), row.to.name(), by.join(", "));
+            assert!(page.contains(&shown), "{shown}");
+        }
+        let rows = page.lines().skip_while(|line| !line.starts_with("| step ")).skip(2);
+        assert_eq!(rows.take_while(|line| line.starts_with('|')).count(), STEPS.len());
+    }
+
+    #[test]
     fn ends_are_left_by_retry_alone() {
         for row in STEPS.iter().filter(|row| row.from.iter().any(|state| state.is_end())) {
             assert_eq!(row.step, Step::Retry);

@@ -82,8 +82,12 @@ impl Engine {
         let queue = self.queue()?;
         let mut limited = Vec::new();
         for kind in &worker.kinds {
-            let tenant = worker.tenant.unwrap_or(crate::model::caller::SYSTEM_TENANT);
-            if kinds::of(self, session, tenant, kind).is_ok_and(|defaults| defaults.limited) {
+            // Who does everybody's jobs meets everybody's limits.
+            let is_limited = match worker.tenant {
+                Some(tenant) => kinds::of(self, session, tenant, kind).is_ok_and(|defaults| defaults.limited),
+                None => true,
+            };
+            if is_limited {
                 limited.push(kind.clone());
             }
         }
