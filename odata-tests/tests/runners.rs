@@ -17,6 +17,7 @@ use serde_json::{Value as Json, json};
 const TENANT: &str = "aaaaaaaa-0000-0000-0000-00000000000a";
 
 struct House {
+    system: System,
     fixture: Fixture,
     site: Site,
 }
@@ -46,7 +47,7 @@ fn each(test: impl Fn(&mut House)) {
         ];
         let fixture = Fixture::without_rows(&[], &users, system).expect("the fixture is good");
         let site = fixture.serve(&[]).expect("the server starts");
-        test(&mut House { fixture, site });
+        test(&mut House { system, fixture, site });
     }
 }
 
@@ -646,7 +647,17 @@ fn rule_1_scenario_4_fifty_jobs_three_runners_and_a_restart() {
             let fails = text(job, "Id").parse::<usize>().unwrap_or(0) % 5 == 0;
             assert_eq!(job["Attempt"].as_i64(), Some(1 + i64::from(fails)), "{job}");
         }
-        assert_eq!(house.handed_out(" and Attempt eq 1"), order);
+        // Claims that overlap have no order; on SQLite none do.
+        let apart = match house.system {
+            System::Sqlite => 0,
+            System::Postgres => runners.len() - 1,
+        };
+        let handed_out = house.handed_out(" and Attempt eq 1");
+        assert_eq!(handed_out.len(), order.len());
+        for (at, id) in handed_out.iter().enumerate() {
+            let place = order.iter().position(|known| known == id).expect("a job of this test");
+            assert!(place.abs_diff(at) <= apart, "{handed_out:?} instead of {order:?}");
+        }
         let ends = house.rows("JobEvents?$filter=To eq 'succeeded'&$select=JobId");
         assert_eq!(ends.len(), 50, "each once");
     });
