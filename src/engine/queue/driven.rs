@@ -141,9 +141,15 @@ impl Engine {
         tenant.and_then(|index| guid(&entity.values[index])).unwrap_or(caller.tenant)
     }
 
+    /// The set that rows of a type are named by: that of the type at the top that has one.
     fn home_set(&self, ty: TypeId) -> Outcome<SetId> {
-        let root = self.schema.types[ty].root;
-        self.home_sets.get(&root).copied().ok_or_else(|| Fault::internal("rows of no set"))
+        let (mut at, mut found) = (Some(ty), None);
+        while let Some(ty) = at {
+            let own = self.schema.sets.iter().position(|set| set.entity_type == ty);
+            found = own.or(found);
+            at = self.schema.types[ty].base;
+        }
+        found.ok_or_else(|| Fault::internal("rows of no set"))
     }
 
     fn set_name(&self, set: SetId) -> String {
