@@ -114,6 +114,7 @@ impl Engine {
         self.runner_goes(session, current)?;
         self.check_unreferenced(session, current.ty, &key)?;
         self.drop_machine(session, current)?;
+        self.drop_receipt(session, current)?;
         Delete::new(&self.schema, scope, current.ty, &key)?.run(session)?;
         self.drop_lists(session, current)?;
         self.discard_streams(session, current)?;

@@ -56,6 +56,14 @@ pub(super) const TABLE: &[(Files, Faults)] = &[
      &[("1.toml:3", "The index names `No`"), ("1.toml:3", "`V` cannot have an index")]),
     (&["entity = \"A\"\nkey = [\"Id\"]\n[properties]\nId = { type = \"GeometryPoint\", srid = \"here\" }"],
      &[("1.toml:2", "is in the key, but only primitive values that can be compared can be (MET-20)"), ("1.toml:4", "a `srid` that is neither a number nor \"Variable\"")]),
+    // jobs
+    (&["entity = \"A\"\nkey = [\"Id\"]\nhas_stream = true\n[properties]\nId = { type = \"Int32\" }\n[jobs]\ncreate = \"A.Make\"\nremove = \"x\"\ndelete = \"external\""],
+     &[("1.toml:7", "has no `create` job"), ("1.toml:8", "`remove` is not a key of the jobs of an entity type"), ("1.toml:9", "and not `external`")]),
+    (&[GOOD, "jobs = 1\n[[operation]]\nname = \"f\"\njob = \"\"", "[[operation]]\nname = \"f\"\nside_effecting = false\njob = \"a\"",
+       "[[operation]]\nname = \"g\"\nreturns = \"Int32\"\njob = \"a*\"", "[[operation]]\nname = \"h\"\njob = \"a\"\nparameters = [{ name = \"g\", type = \"Collection(G)\" }]",
+       "[[operation]]\nname = \"i\"\njob = \"a\"\nhandler = \"ChangePassword\"\nparameters = [{ name = \"a\", type = \"String\" }, { name = \"b\", type = \"String\" }]"],
+     &[("2.toml:1", "`jobs` is not a key of"), ("2.toml:4", "A kind of job is a text"), ("3.toml:4", "only an action"), ("4.toml:4", "A kind of job is a text"),
+       ("4.toml:4", "answers the job's JobResponse"), ("5.toml:3", "entities cannot be"), ("6.toml:3", "is not written down")]),
     (&["entity = \"A\"\nframe = true"], &[("1.toml:1", "The frame's navigation `Tenant` leads to `Core/Tenants`"), ("1.toml:1", "`CreatedBy`"), ("1.toml:1", "`ModifiedBy`")]),
     (&["entity = \"A\"\nkey = [\"Id\"]\nattributes = { FC_TargetPath = \"x\" }\n[properties]\nId = { type = \"Int32\" }"], &[("1.toml:3", "needs a prefix")]),
     // navigations

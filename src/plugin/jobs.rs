@@ -54,7 +54,8 @@ impl Build<'_> {
             return Some("only an action can be a `job`'s: it answers when nothing has been done yet.");
         }
         let receipt = self.find_set_type("Core", "JobResponses");
-        if raw.returns.is_some() && operation.entities() != receipt.map(|receipt| (receipt, false)) {
+        let answers_it = receipt.is_some_and(|receipt| operation.entities() == Some((receipt, false)));
+        if raw.returns.is_some() && !answers_it {
             return Some("an action with a `job` answers the job's JobResponse; `returns` must be that, or missing.");
         }
         if operation.arguments().iter().any(|parameter| holds_entities(&parameter.ty)) {

@@ -154,6 +154,7 @@ impl Engine {
             ));
         }
         job.step(self, session, Step::Retry, "", values)?;
+        self.rest_again(session, job)?;
         self.desk.work.ring_after(session);
         self.desk.moves.ring_after(session);
         Ok(())

@@ -7,7 +7,7 @@ mod transitions;
 use super::enqueue::New;
 use super::job::{Job, Values, word};
 use super::kinds::{self, EXTERNAL};
-use super::state::Step;
+use super::state::{State, Step};
 use crate::engine::Engine;
 use crate::engine::operation::handler_of;
 use crate::engine::resolve::Place;
@@ -200,6 +200,10 @@ impl Engine {
         if !pending.is_empty() {
             return Err(Fault::new(&fault::CONFLICT, format!("The transition {pending} is under way.")));
         }
+        if job.state != State::Idle {
+            let message = format!("The job that drives the entity is {}: `Retry` it first.", job.state.name());
+            return Err(Fault::new(&fault::CONFLICT, message));
+        }
         if parameters.len() > JOB_ARGUMENT_BYTES {
             let message = format!("Parameters have at most {JOB_ARGUMENT_BYTES} bytes.");
             return Err(Fault::new(&fault::TOO_LARGE, message).of("Parameters"));
@@ -353,6 +357,15 @@ impl Engine {
             Ok(_) => Ok(Some(name)),
             Err(fault) if fault.kind == &fault::BAD_VALUE => Ok(None),
             Err(fault) => Err(fault),
+        }
+    }
+
+    /// A machine that goes on after its job had ended rests again where no worker is to do anything.
+    pub(super) fn rest_again(&self, session: &mut Session<'_>, job: &mut Job) -> Outcome<()> {
+        let rests = job.kind == EXTERNAL || job.text(self, "Condition").is_empty();
+        match self.is_machine(job) && rests {
+            true => job.step(self, session, Step::Rest, "", Vec::new()),
+            false => Ok(()),
         }
     }
 
