@@ -3,7 +3,7 @@
 use super::Engine;
 use super::catalogue::{add_role, complete_catalogue};
 use super::identity::{add_tenant, add_user, list_users};
-use crate::model::caller::{SYSTEM_TENANT, SYSTEM_USER, role};
+use crate::model::caller::{Guid, SYSTEM_TENANT, SYSTEM_USER, role};
 use crate::model::edm::Value;
 use crate::model::fault::Outcome;
 use crate::store::{Insert, Session};
@@ -16,6 +16,7 @@ pub fn first_start(engine: &Engine, session: &mut Session<'_>, password_hash: im
     session.alone()?;
     complete_catalogue(engine, session)?;
     if !list_users(engine, session)?.is_empty() {
+        complete_settings(engine, session)?;
         return Ok(false);
     }
     let hash = password_hash()?;
@@ -40,4 +41,16 @@ pub fn first_start(engine: &Engine, session: &mut Session<'_>, password_hash: im
         Some(&hash),
     )?;
     Ok(true)
+}
+
+/// Makes the settings that tenants of an older database lack.
+fn complete_settings(engine: &Engine, session: &mut Session<'_>) -> Outcome<()> {
+    for row in engine.columns(session, engine.core_type("Tenants")?, &["Id"], None, Vec::new())? {
+        if let Some(Value::Bytes(tenant)) = row.first()
+            && let Ok(tenant) = Guid::try_from(tenant.as_slice())
+        {
+            super::tasks::complete(engine, session, tenant)?;
+        }
+    }
+    Ok(())
 }

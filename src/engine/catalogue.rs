@@ -14,7 +14,7 @@ pub(super) fn add_roles(engine: &Engine, session: &mut Session<'_>, tenant: Guid
         let role = add_role(engine, session, tenant, name)?;
         grant(engine, session, role, permissions)?;
     }
-    Ok(())
+    super::tasks::complete(engine, session, tenant)
 }
 
 /// `RoleType` of the roles that every tenant has. Clients cannot make such roles, nor give them other names.

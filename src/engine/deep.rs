@@ -139,6 +139,9 @@ impl Engine {
         if let Checked::Known(known) = self.check_job(session, caller, &mut new)? {
             return Ok((*known, None));
         }
+        if let Some(known) = self.check_new_task(session, caller, &mut new)? {
+            return Ok((known, None));
+        }
         self.insert(session, &mut new, &hidden)?;
         self.check_within(session, &scope, &new)?;
         if let Some(number) = numbered {
@@ -152,6 +155,7 @@ impl Engine {
         }
         self.job_made(session, &mut new)?;
         let job = self.drive_create(session, caller, &new)?;
+        self.task_written(session, None, &new)?;
         Ok((new, job))
     }
 

@@ -370,6 +370,7 @@ impl Engine {
         self.check_kind(session, Some(current), changed)?;
         self.stamp(caller, changed, false);
         super::accounts::people::settle_change(self, current, changed)?;
+        self.check_task_change(session, caller, current, changed)?;
         let entity = &self.schema.types[current.ty];
         let key = current.key(entity);
         let mut update = Update::new(&self.schema, scope, current.ty, &key)?;
@@ -385,6 +386,7 @@ impl Engine {
             names::check(self, session, changed)?;
             self.user_changed(session, current, changed)?;
         }
+        self.task_written(session, Some(current), changed)?;
         self.audit_change(session, caller, Some(current), Some(changed))?;
         self.touched(session, current.ty)?;
         self.keep_administrator(session, caller, current.ty)

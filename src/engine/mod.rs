@@ -29,6 +29,7 @@ mod resolve;
 pub mod rights;
 mod row;
 pub mod sessions;
+pub mod tasks;
 pub mod tenants;
 mod write;
 
@@ -66,6 +67,8 @@ pub struct Engine {
     pub security: Arc<identity::SecurityWatch>,
     /// Who waits for jobs.
     pub desk: queue::Desk,
+    /// Tasks that have changed.
+    pub tray: Arc<tasks::Tray>,
     /// Makes tokens; there when the server serves.
     pub tokens: OnceLock<Tokens>,
     /// What people may do about their own accounts.
@@ -100,6 +103,7 @@ impl Engine {
             unenforced,
             cascading,
             security: Arc::default(),
+            tray: Arc::default(),
             tokens: OnceLock::new(),
             accounts: accounts::Config::default(),
             journal: audit::Journal::default(),

@@ -12,6 +12,7 @@ mod machine;
 mod runners;
 mod sessions;
 mod special;
+mod tasks;
 mod tenants;
 
 use super::Engine;
@@ -223,6 +224,15 @@ const fn of_runner(name: &'static str, binds: Binds, arguments: usize, run: Run)
     permitted(name, binds, arguments, run)
 }
 
+/// One that tells something about a task: for whoever may read it.
+const fn of_task(name: &'static str, binds: Binds, arguments: usize, run: Run) -> Handler {
+    Handler {
+        who: Who::Reader,
+        binds,
+        ..open(name, arguments, run)
+    }
+}
+
 /// One about what a user holds.
 const fn of_user(name: &'static str, arguments: usize, run: Run) -> Handler {
     Handler {
@@ -380,6 +390,16 @@ pub const HANDLERS: &[Handler] = &[
     permitted("CreateNode", Binds::Many("Nodes"), 4, machine::create_node),
     permitted("CreateNodeWithCondition", Binds::Many("Nodes"), 6, machine::create_with_condition),
     permitted("SetJobStatus", Binds::Free, 2, special::set_job_status),
+    permitted("RunTask", Binds::One("Tasks"), 2, tasks::run),
+    permitted("TerminateTask", Binds::One("Tasks"), 0, tasks::terminate),
+    permitted("TerminateRun", Binds::One("Runs"), 0, tasks::terminate_run),
+    permitted("EnableTask", Binds::One("Tasks"), 0, tasks::enable),
+    permitted("DisableTask", Binds::One("Tasks"), 0, tasks::disable),
+    of_task("NextRuns", Binds::One("Tasks"), 1, tasks::next_runs),
+    of_task("ExplainCondition", Binds::One("Tasks"), 0, tasks::explain_condition),
+    of_task("ParseCondition", Binds::Free, 1, tasks::parse_condition),
+    permitted("HoldScheduler", Binds::One("Session"), 0, tasks::hold),
+    permitted("ResumeScheduler", Binds::One("Session"), 0, tasks::resume),
 ];
 
 /// A handler by its name.

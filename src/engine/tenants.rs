@@ -11,7 +11,7 @@ use crate::model::fault::{self, Fault, Outcome};
 use crate::model::function;
 use crate::model::limits::{NAMESAKES, TENANT_DEPTH};
 use crate::model::text;
-use crate::store::{Delete, Restriction, Session};
+use crate::store::{Delete, Restriction, Session, clear_where};
 
 /// What only an operator changes of a tenant: where it hangs in the tree, and the names that other systems know it by. An administrator
 /// who could would take the tenant out from under those above it, or requests that are meant for another.
@@ -144,6 +144,9 @@ pub(super) fn dissolve(engine: &Engine, session: &mut Session<'_>, gone: &Entity
         return Ok(());
     };
     let everything = Scope::everything();
+    if let Some(table) = engine.schema.types[engine.core_type("Configs")?].table {
+        clear_where(session, &engine.schema, table, "Tid", tenant.clone())?;
+    }
     let roles = engine.core_type("Roles")?;
     let built_in = Restriction::Columns(
         vec!["Tid".to_owned(), "RoleType".to_owned()],

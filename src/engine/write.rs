@@ -112,6 +112,7 @@ impl Engine {
         let along = self.along(session, caller, place, current)?;
         tenants::dissolve(self, session, current)?;
         self.runner_goes(session, current)?;
+        self.task_goes(session, current)?;
         self.check_unreferenced(session, current.ty, &key)?;
         self.drop_machine(session, current)?;
         self.drop_receipt(session, current)?;

@@ -5,6 +5,7 @@
 pub mod handlers;
 pub mod mail;
 mod pool;
+mod scheduler;
 mod sweeper;
 mod transport;
 
@@ -84,7 +85,7 @@ impl Jobs {
         // claimed is claimed again later.
         std::thread::spawn(move || sender.run(&until));
         let mut threads = Pool::start(engine, db, config.handlers, config.threads, &stop);
-        for run in [keep, sweeper::run] {
+        for run in [keep, sweeper::run, scheduler::run] {
             let (engine, db, stop) = (engine.clone(), db.clone(), stop.clone());
             threads.push(std::thread::spawn(move || run(&engine, &db, &stop)));
         }
@@ -98,6 +99,7 @@ impl Jobs {
         for bell in [&self.engine.desk.work, &self.engine.desk.moves, &self.engine.desk.times] {
             bell.ring();
         }
+        self.engine.tray.ring();
         let patience = Instant::now() + Duration::from_secs(SHUTDOWN_SECONDS as u64);
         for thread in self.threads {
             while !thread.is_finished() && Instant::now() < patience {

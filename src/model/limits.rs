@@ -148,6 +148,14 @@ limits! {
     TASK_RECORDS = 1_000, "Most records of a task, the newest, that a condition sees; what happened last it sees however long ago.";
     MACHINE_TRANSITIONS = 1_000, "Most transitions of a state machine.";
     QUERY_WORDS = 100, "Most query words of a request to the scheduler's own routes: each is a part of an expression.";
+    TASKS = 100_000, "Most tasks of a tenant: the scheduler has all of them in memory.";
+    TASK_RUNS = 100, "Most runs of a task at the same time.";
+    TASK_CATCH_UP = 100, "Most missed starts of a task that are made up for.";
+    TASK_LOG_DAYS = 36_525, "Longest time that runs are kept.";
+    TASK_PARAMETERS = 1_000, "Most parameters of tasks at one place: a start reads them.";
+    TASK_STARTS = 50, "Tasks that start in one transaction.";
+    TASK_SWEEP_ROWS = 500, "Runs and lines of the log deleted in one transaction when their time has come.";
+    TASK_JITTER_SECONDS = 86_400, "Longest delay of a start by chance: a day.";
     GROUP_COMMIT_WRITES = 256, "Most writes in one SQLite commit.";
     WRITE_QUEUE = 10_000, "Most writes waiting for the writer; past it the answer is 503.";
     LOAD_ROWS = 1_000, "Rows in one transaction of `odonata load`.";

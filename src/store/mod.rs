@@ -11,6 +11,7 @@ mod db;
 mod dialect;
 mod expression;
 mod fault;
+pub mod lease;
 pub mod mail_token;
 pub mod media;
 mod migrate;
@@ -21,6 +22,7 @@ mod session;
 mod sources;
 mod sql;
 mod sqlite;
+pub mod tasks;
 mod tree;
 mod writer;
 

@@ -264,7 +264,7 @@ impl Engine {
 }
 
 /// Arguments are a JSON object, or none.
-fn check_arguments(arguments: &Value) -> Outcome<()> {
+pub(in crate::engine) fn check_arguments(arguments: &Value) -> Outcome<()> {
     let bad = |message: String| Err(Fault::new(&fault::BAD_VALUE, message).of("Parameters"));
     match arguments {
         Value::Text(text) if text.len() > JOB_ARGUMENT_BYTES => bad(format!(

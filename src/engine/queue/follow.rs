@@ -62,6 +62,7 @@ impl Engine {
             self.next_of_chain(session, job)?;
         }
         self.tell_dependents(session, job)?;
+        self.job_of_run_ended(session, job)?;
         match job.is(self, "RemoveAtEnd") {
             true => self.delete_job(session, job),
             false => Ok(()),

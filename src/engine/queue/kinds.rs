@@ -115,6 +115,16 @@ pub(super) fn retention(engine: &Engine, session: &mut Session<'_>, tenant: Guid
     Ok(days.unwrap_or(JOB_RETENTION_DAYS as i64))
 }
 
+impl Engine {
+    /// Whether there are jobs of a kind in a tenant.
+    ///
+    /// # Errors
+    /// `BAD_VALUE`.
+    pub(in crate::engine) fn known_kind(&self, session: &mut Session<'_>, tenant: Guid, kind: &str) -> Outcome<()> {
+        of(self, session, tenant, kind).map(drop)
+    }
+}
+
 /// What `JobKinds` says; the tenant's own row before the root tenant's.
 fn declared(engine: &Engine, session: &mut Session<'_>, tenant: Guid, kind: &str) -> Outcome<Option<Defaults>> {
     let ty = engine.core_type("JobKinds")?;

@@ -27,11 +27,12 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 pub use command::Restarted;
-pub(super) use enqueue::Checked;
 pub use enqueue::New;
+pub(super) use enqueue::{Checked, check_arguments};
 pub use job::Job;
 pub use kinds::{EXTERNAL, Kinds};
 pub use runners::{Claiming, Registering, Registration, Runner};
+pub use state::State;
 pub use work::{Failure, Hold, Word, Worker};
 
 use super::Engine;

@@ -1,0 +1,2 @@
+DROP TABLE odonata_task_change;
+DROP TABLE odonata_lease;
