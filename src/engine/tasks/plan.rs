@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::model::caller::Guid;
 use crate::model::clock::{SECOND, Ticks};
-use crate::model::limits::TASK_RUNS;
+use crate::model::limits::{NEXT_RUNS, TASK_RUNS};
 use crate::schedule::{Action, Condition, Facts, TaskFacts, Zone, holds, names, next_change, next_runs};
 
 /// How long a task that could not start is left alone.
@@ -413,7 +413,7 @@ impl Plan {
             return None;
         }
         let facts = self.facts(task.id)?;
-        let runs = next_runs(condition, from + 1, task.zone, &task.name, &facts, most + 1);
+        let runs = next_runs(condition, from + 1, task.zone, &task.name, &facts, NEXT_RUNS);
         let runs: Vec<Ticks> = runs.into_iter().filter(|at| *at < now).collect();
         let last = *runs.last()?;
         // One that holds now starts by itself.
@@ -572,3 +572,6 @@ fn counts_cycles(condition: &Condition) -> bool {
 fn speaks_of_missed(condition: &Condition) -> bool {
     matches!(condition, Condition::Missed) || condition.parts().iter().any(speaks_of_missed)
 }
+
+#[cfg(test)]
+mod tests;
