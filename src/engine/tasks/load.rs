@@ -1,5 +1,6 @@
 //! Tasks as their rows have them, and what has happened to them, for conditions to be evaluated with.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::configs::Settings;
@@ -98,8 +99,8 @@ impl Engine {
         for entity in &rows {
             let row = Row::of(self, entity);
             let tenant = row.tenant();
-            if !houses.contains_key(&tenant) {
-                houses.insert(tenant, self.house(session, tenant)?);
+            if let Entry::Vacant(place) = houses.entry(tenant) {
+                place.insert(self.house(session, tenant)?);
                 if is_whole {
                     loaded.parameters.push((tenant, self.text_parameters(session, tenant)?));
                 }

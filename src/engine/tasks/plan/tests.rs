@@ -145,7 +145,8 @@ impl World {
 
     fn starts(&self, task: i64) -> Vec<String> {
         let of = self.log.iter().filter(|start| start.0 == task);
-        of.map(|start| crate::model::text::ticks_to_text(start.1)[5..19].to_owned()).collect()
+        of.map(|start| crate::model::text::ticks_to_text(start.1)[5..19].to_owned())
+            .collect()
     }
 }
 
@@ -153,7 +154,10 @@ impl World {
 fn tasks_start_when_their_conditions_begin_to_hold() {
     // Condition; when it starts in the first two hours from 2024-05-01 06:58.
     let cases = [
-        ("every 30 minutes", "05-01T06:58:00 05-01T07:28:00 05-01T07:58:00 05-01T08:28:00 05-01T08:58:00"),
+        (
+            "every 30 minutes",
+            "05-01T06:58:00 05-01T07:28:00 05-01T07:58:00 05-01T08:28:00 05-01T08:58:00",
+        ),
         ("hourly", "05-01T06:58:00 05-01T07:00:00 05-01T08:00:00"),
         ("daily after 07:00", "05-01T07:00:00"),
         ("cron 15,45 7 * * *", "05-01T07:15:00 05-01T07:45:00"),
@@ -226,7 +230,11 @@ fn priority_decides_and_held_or_disabled_tasks_wait() {
     let forced = with(task(2, "false"), |task| (task.is_disabled, task.is_forced) = (true, true));
     let mut world = World::new("2024-05-01T07:00:00", vec![off, forced]);
     world.until(world.now + HOUR);
-    assert_eq!((world.starts(1).len(), world.starts(2).len()), (0, 1), "force is stronger, and counts once");
+    assert_eq!(
+        (world.starts(1).len(), world.starts(2).len()),
+        (0, 1),
+        "force is stronger, and counts once"
+    );
 }
 
 #[test]
@@ -240,7 +248,10 @@ fn runs_end_by_condition_and_by_timeout() {
     let start = at("2024-05-01T07:00:00");
     assert_eq!(
         world.stopped,
-        [(2, start + 90 * SECOND, Ending::Timeout), (1, start + 10 * MINUTE, Ending::Condition)]
+        [
+            (2, start + 90 * SECOND, Ending::Timeout),
+            (1, start + 10 * MINUTE, Ending::Condition)
+        ]
     );
     assert_eq!(world.log.len(), 3, "terminated is done for today");
 }
@@ -264,7 +275,10 @@ fn a_run_is_told_once_to_end() {
         is_told: false,
     });
     plan.put(known);
-    assert!(plan.due(now + MINUTE).is_empty(), "its worker needs a while; that the task is read anew changes nothing");
+    assert!(
+        plan.due(now + MINUTE).is_empty(),
+        "its worker needs a while; that the task is read anew changes nothing"
+    );
 }
 
 #[test]
@@ -290,7 +304,11 @@ fn missed_starts_are_made_up_for_as_the_task_says() {
         let found = missed
             .first()
             .map(|missed| (missed.count, crate::model::text::ticks_to_text(missed.last)[11..16].to_owned()));
-        assert_eq!(found, expected.map(|(count, last)| (count, last.to_owned())), "{policy:?} {condition}");
+        assert_eq!(
+            found,
+            expected.map(|(count, last)| (count, last.to_owned())),
+            "{policy:?} {condition}"
+        );
     }
 }
 
@@ -307,7 +325,13 @@ fn what_is_owed_starts_one_after_the_other() {
 
 #[test]
 fn a_clock_that_jumps_starts_nothing_twice() {
-    for condition in ["daily after 07:00", "cron 0 7 * * *", "every 2 hours", "hourly & ~has succeeded today", "once at 2024-05-01 07:00"] {
+    for condition in [
+        "daily after 07:00",
+        "cron 0 7 * * *",
+        "every 2 hours",
+        "hourly & ~has succeeded today",
+        "once at 2024-05-01 07:00",
+    ] {
         let mut world = World::new("2024-05-01T07:00:00", vec![task(1, condition)]);
         world.until(world.now + MINUTE);
         assert_eq!(world.log.len(), 1, "{condition}");
@@ -328,7 +352,11 @@ fn chance_delays_a_start_and_does_not_lose_it() {
         panic!("{:?}", world.log);
     };
     assert!((due..due + 10 * MINUTE).contains(&start));
-    assert_eq!(start, due + jitter(1, due, 10 * MINUTE), "another instance would start it then, too");
+    assert_eq!(
+        start,
+        due + jitter(1, due, 10 * MINUTE),
+        "another instance would start it then, too"
+    );
     let spread: BTreeSet<Ticks> = (0..100).map(|id| jitter(id, due, 10 * MINUTE) / MINUTE).collect();
     assert_eq!(spread.len(), 10);
 }
@@ -362,7 +390,9 @@ fn tasks_of_the_turn_are_not_those_of_the_day() {
     assert!(world.log.is_empty());
     let of = |why| -> Vec<i64> {
         let acts = world.plan.at_turn(why, world.now);
-        acts.iter().map(|act| if let Act::Start { task, .. } = act { *task } else { 0 }).collect()
+        acts.iter()
+            .map(|act| if let Act::Start { task, .. } = act { *task } else { 0 })
+            .collect()
     };
     assert_eq!(of(Why::Startup), [2, 1]);
     assert_eq!(of(Why::Shutdown), [4]);
