@@ -628,7 +628,7 @@ fn rule_1_scenario_4_fifty_jobs_three_runners_and_a_restart() {
                         };
                         while let Some(job) = may().then(|| runner.claim(2)).flatten() {
                             let number: usize = text(&job, "Id").parse().unwrap_or(0);
-                            match number % 5 == 0 && job["Attempt"] == 1 {
+                            match number.is_multiple_of(5) && job["Attempt"] == 1 {
                                 true => drop(ok(runner.say("Fail", &job, json!({"Error": "no luck"})))),
                                 false => runner.finish(&job),
                             }
