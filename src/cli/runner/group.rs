@@ -16,19 +16,51 @@ pub struct Census {
 /// Counts a group; none where there is no `/proc`.
 pub fn census(group: Pid) -> Option<Census> {
     let mut census = Census::default();
-    for process in std::fs::read_dir("/proc").ok()?.flatten() {
-        // Others come and go while this reads; who has gone counts no more.
-        let Some(stat) = number(&process).and_then(|_| std::fs::read_to_string(process.path().join("stat")).ok()) else {
-            continue;
-        };
-        if !is_of(&stat, group.as_raw_nonzero().get()) {
-            continue;
-        }
-        let status = std::fs::read_to_string(process.path().join("status")).unwrap_or_default();
+    for process in members(group)? {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", process.as_raw_nonzero())).unwrap_or_default();
         census.alive += 1;
         census.memory_kib += resident(&status);
     }
     Some(census)
+}
+
+/// Bounds the files that the group writes, and all that it starts from now on: it inherits this. What was started while this went through
+/// the group is found the next time round; nobody stays without a bound whose parent has one.
+#[cfg(target_os = "linux")]
+pub fn bound_files(group: Pid, most: u64) {
+    use rustix::process::{Resource, Rlimit, prlimit};
+    let bound = || Rlimit {
+        current: Some(most),
+        maximum: Some(most),
+    };
+    let set = |process: Pid| prlimit(Some(process), Resource::Fsize, bound()).is_ok_and(|before| before != bound());
+    set(group);
+    // More rounds than it takes: a group that grows as fast as this is ended by its other limits.
+    for _ in 0..100 {
+        if !members(group)
+            .unwrap_or_default()
+            .into_iter()
+            .fold(false, |found, process| set(process) | found)
+        {
+            return;
+        }
+    }
+}
+
+/// Processes of a group that run.
+fn members(group: Pid) -> Option<Vec<Pid>> {
+    let mut members = Vec::new();
+    for process in std::fs::read_dir("/proc").ok()?.flatten() {
+        let Some(pid) = number(&process).and_then(Pid::from_raw) else {
+            continue;
+        };
+        // Others come and go while this reads; who has gone counts no more.
+        let stat = std::fs::read_to_string(process.path().join("stat")).unwrap_or_default();
+        if is_of(&stat, group.as_raw_nonzero().get()) {
+            members.push(pid);
+        }
+    }
+    Some(members)
 }
 
 fn number(process: &std::fs::DirEntry) -> Option<i32> {

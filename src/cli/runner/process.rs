@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions, prlimit, waitid};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
 
 use super::group;
 use super::watch::{Order, Watch};
@@ -87,17 +87,9 @@ pub fn run(task: &Task<'_>, watch: &Arc<Watch>) -> Result<End, String> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(|error| format!("{}: {error}", program.display()))?;
     let group = Pid::from_child(&child);
-    // Files are bounded by the kernel, whoever of the group writes them: it inherits this. The byte more shows that it was too much.
-    let most = Some((task.output_mb << 20) + 1);
+    // The byte more shows that it was too much.
     #[cfg(target_os = "linux")]
-    let _ = prlimit(
-        Some(group),
-        Resource::Fsize,
-        Rlimit {
-            current: most,
-            maximum: most,
-        },
-    );
+    group::bound_files(group, (task.output_mb << 20) + 1);
     let flags = Arc::new(Flags::default());
     listen(&mut child, task, sink, watch, &flags);
     wait(group, watch, &flags);

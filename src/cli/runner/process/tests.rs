@@ -147,9 +147,20 @@ fn limits_end_the_whole_group() {
 #[test]
 fn no_file_grows_past_the_limit() {
     let bench = Bench::new();
-    assert_eq!(code(bench.run("yes >big; echo on", |_| {}).unwrap()), Some(0));
+    assert_eq!(code(bench.run("sleep 1; yes >big; echo on", |_| {}).unwrap()), Some(0));
     assert_eq!(std::fs::metadata(bench.folder.join("work/big")).unwrap().len(), (1 << 20) + 1);
-    assert_eq!(bench.run("exec yes >big", |_| {}), Ok(End::Output));
+    assert_eq!(bench.run("sleep 1; exec yes >big", |_| {}), Ok(End::Output));
+    // Whoever was started before anybody could bound it is bounded a moment later.
+    for _ in 0..5 {
+        assert_eq!(
+            bench.run("yes >big & yes >bigger & yes >biggest; true", |_| {}).map(code),
+            Ok(Some(0))
+        );
+        assert_eq!(
+            bench.run("yes >big & (yes >bigger & wait) & wait; echo on", |_| {}).map(code),
+            Ok(Some(0))
+        );
+    }
 }
 
 #[test]
