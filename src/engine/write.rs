@@ -92,6 +92,9 @@ impl Engine {
         let (scope, current) = self.claim(session, caller, &place, Verb::Delete)?;
         self.check_preconditions(&current, preconditions)?;
         self.check_power(session, caller, Some(&current), None)?;
+        if self.remove_if_job(session, caller, &current)? {
+            return Ok(None);
+        }
         let job = self.drive_delete(session, caller, &current)?;
         if job.is_none() {
             self.delete_row(session, caller, &place, &scope, &current)?;
@@ -115,7 +118,6 @@ impl Engine {
         self.task_goes(session, current)?;
         self.check_unreferenced(session, current.ty, &key)?;
         self.drop_machine(session, current)?;
-        self.drop_receipt(session, current)?;
         Delete::new(&self.schema, scope, current.ty, &key)?.run(session)?;
         self.drop_lists(session, current)?;
         self.discard_streams(session, current)?;

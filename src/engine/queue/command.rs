@@ -7,6 +7,7 @@ use super::job::{Job, Values, moment, word};
 use super::state::{self, State, Step};
 use super::work::Failure;
 use crate::engine::Engine;
+use crate::engine::row::Entity;
 use crate::model::caller::Caller;
 use crate::model::edm::Value;
 use crate::model::fault::{self, Fault, Outcome};
@@ -101,6 +102,16 @@ impl Engine {
         }
         job.write(self, session, vec![("RemoveAtEnd", Value::Boolean(true))])?;
         self.kill_job(session, job, by)
+    }
+
+    /// DELETE of a job is `Remove`: its history goes with it, though nobody may delete that, and those that wait for it are told. Whether
+    /// the entity is one.
+    pub(in crate::engine) fn remove_if_job(&self, session: &mut Session<'_>, caller: &Caller, entity: &Entity) -> Outcome<bool> {
+        let is_job = entity.ty == self.core_type("Jobs")?;
+        if is_job {
+            self.remove_job(session, &mut Job::of(self, entity.clone())?, &caller.name)?;
+        }
+        Ok(is_job)
     }
 
     /// What waits for its time is due now; what has ended is done again, by another job.

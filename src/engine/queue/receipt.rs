@@ -8,7 +8,7 @@ use crate::model::edm::Value;
 use crate::model::fault::{Fault, Outcome};
 use crate::model::page::Page;
 use crate::model::schema::{SetId, TypeId};
-use crate::store::{Insert, Restriction, Session, clear_where};
+use crate::store::{Insert, Restriction, Session};
 
 impl Engine {
     /// The set.
@@ -32,16 +32,6 @@ impl Engine {
             dynamic: Value::Null,
         };
         Ok(self.page_of(Some(set), &row))
-    }
-
-    /// An entity is gone; if it was a job, what was told about it goes, too.
-    pub(in crate::engine) fn drop_receipt(&self, session: &mut Session<'_>, gone: &Entity) -> Outcome<()> {
-        if gone.ty != self.core_type("Jobs")? {
-            return Ok(());
-        }
-        let ty = self.schema.sets[self.receipts()?].entity_type;
-        let table = self.schema.types[ty].table.ok_or_else(|| Fault::internal("no table"))?;
-        clear_where(session, &self.schema, table, "Id", Value::Integer(self.integer(gone, "Id")))
     }
 
     /// Which rows of a type there are, if they are receipts: those of jobs that the caller may read.
