@@ -15,7 +15,7 @@ use odata_tests::random::Random;
 /// Steps of a sequence.
 const STEPS: usize = 200;
 /// How long fewer steps are looked for.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Sequences on a database.
 fn sequences(system: System) -> u64 {

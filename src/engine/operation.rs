@@ -363,6 +363,14 @@ pub const HANDLERS: &[Handler] = &[
         ..of_runner("ClaimJob", Binds::One("Runners"), 1, runners::claim)
     },
     of_runner("UnregisterRunner", Binds::One("Runners"), 1, runners::unregister),
+    Handler {
+        who: Who::Reader,
+        ..open("LiveJobCounts", 0, jobs::live_counts)
+    },
+    Handler {
+        who: Who::Reader,
+        ..open("JobHistory", 3, jobs::history)
+    },
     of_job("SubmitJob", 0, jobs::submit),
     of_job("KillJob", 0, jobs::kill),
     of_job("RemoveJob", 0, jobs::remove),

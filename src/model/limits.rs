@@ -138,6 +138,8 @@ limits! {
     JOB_LOG_CALL_LINES = 1_000, "Most lines in one call.";
     JOB_LOG_LINE_BYTES = 8_192, "Longest line of a log; the rest of it is cut off.";
     JOB_RETENTION_DAYS = 90, "How long an ended job is kept where JobKinds does not say.";
+    QUEUE_HISTORY_DAYS = 30, "How long the counts of jobs are kept: a row for each second in which one changed.";
+    QUEUE_HISTORY_ROWS = 10_000, "Most buckets in one answer of JobHistory; most rows of that age deleted in one transaction.";
     JOBS_SWEPT = 100, "Jobs that one transaction moves because their time has come.";
     CONDITION_BYTES = 4_096, "Longest condition of a task: it is parsed, shown and explained again and again.";
     CONDITION_DEPTH = 32, "Deepest nesting of a condition; everything after the parser recurses over it.";

@@ -222,18 +222,22 @@ impl<'a> Queue<'a> {
         session.execute(&sql).map(drop)
     }
 
-    /// How many jobs there are in each state.
-    pub fn counts(&self, session: &mut Session<'_>, tenant: Option<Guid>) -> Outcome<Vec<(String, i64)>> {
+    /// How many jobs there are in each of some states: of one tenant, or of each.
+    pub fn counts(&self, session: &mut Session<'_>, tenant: Option<Guid>, states: &[&str]) -> Outcome<Vec<(Guid, String, i64)>> {
         let mut sql = Sql::new(session.dialect());
-        sql.push("SELECT \"State\", count(*) FROM ").name(&self.jobs.name);
+        sql.push("SELECT \"Tid\", \"State\", count(*) FROM ")
+            .name(&self.jobs.name)
+            .push(" WHERE \"State\" IN (");
+        sql.list(states, ", ", |sql, state| sql.text_literal(state).done());
+        sql.push(")");
         if let Some(tenant) = tenant {
-            sql.push(" WHERE \"Tid\" = ").value(Edm::Guid, Value::Bytes(tenant.to_vec()));
+            sql.push(" AND \"Tid\" = ").value(Edm::Guid, Value::Bytes(tenant.to_vec()));
         }
-        sql.push(" GROUP BY \"State\" ORDER BY \"State\"");
-        let mut rows = Rows::new(2);
-        session.fetch(&sql, &[Edm::String, Edm::Int64].map(ColumnKind::Primitive), &mut rows)?;
-        let count = |row| match (rows.cell(row, 0), rows.cell(row, 1)) {
-            (Cell::Text(state), Cell::Integer(count)) => Some((state.to_owned(), count)),
+        sql.push(" GROUP BY \"Tid\", \"State\"");
+        let mut rows = Rows::new(3);
+        session.fetch(&sql, &[Edm::Guid, Edm::String, Edm::Int64].map(ColumnKind::Primitive), &mut rows)?;
+        let count = |row| match (rows.cell(row, 0), rows.cell(row, 1), rows.cell(row, 2)) {
+            (Cell::Bytes(tenant), Cell::Text(state), Cell::Integer(count)) => Some((tenant.try_into().ok()?, state.to_owned(), count)),
             _ => None,
         };
         Ok((0..rows.len()).filter_map(count).collect())

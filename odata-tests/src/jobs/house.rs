@@ -46,6 +46,12 @@ pub struct JobRow {
     pub losses: i64,
 }
 
+#[derive(Debug, QueryableByName)]
+struct NumberRow {
+    #[diesel(sql_type = BigInt)]
+    number: i64,
+}
+
 /// A row of `JobEvents`.
 #[derive(Debug, QueryableByName)]
 #[allow(missing_docs)]
@@ -95,6 +101,19 @@ impl Look {
             Look::Postgres(connection) => query.load(connection),
         };
         rows.expect("the history can be read")
+    }
+
+    /// Whole numbers.
+    pub fn numbers(&mut self, sql: &str) -> Vec<i64> {
+        let query = diesel::sql_query(sql);
+        let rows: QueryResult<Vec<NumberRow>> = match self {
+            Look::Sqlite(connection) => query.load(connection),
+            Look::Postgres(connection) => query.load(connection),
+        };
+        rows.unwrap_or_else(|error| panic!("{sql}: {error}"))
+            .iter()
+            .map(|row| row.number)
+            .collect()
     }
 
     fn run(&mut self, sql: &str) {
@@ -161,12 +180,38 @@ impl House {
         house
     }
 
+    /// Does something that changes what is there.
+    pub fn write<T: Send + 'static>(&self, job: impl FnOnce(&Engine, &mut Session<'_>) -> Outcome<T> + Send + 'static) -> T {
+        let engine = self.engine.clone();
+        self.db.write_now(move |session| job(&engine, session)).expect("it can be written")
+    }
+
+    /// Looks at something.
+    pub fn read<T>(&self, job: impl FnOnce(&Engine, &mut Session<'_>) -> Outcome<T>) -> T {
+        self.db.read_now(|session| job(&self.engine, session)).expect("it can be read")
+    }
+
     fn create(&self, caller: Caller, set: &'static str, values: &[(&'static str, Value)]) {
         let (engine, values) = (self.engine.clone(), values.to_vec());
         let made = self
             .db
             .write_now(move |session| create(&engine, session, &caller, set, values, &[]).map(drop));
         made.expect("it can be made");
+    }
+
+    /// How many rows a set has.
+    pub fn count(&mut self, set: &str) -> i64 {
+        let table = table(&self.engine, set);
+        self.look.numbers(&format!("SELECT count(*) AS number FROM \"{table}\""))[0]
+    }
+
+    /// Totals of the root tenant in buckets of a period that ends now.
+    pub fn history(&self, seconds: i64, bucket: Option<&str>) -> Vec<i64> {
+        let from = Some(self.clock.load(Ordering::SeqCst) - seconds * SECOND);
+        let rows = self.read(|engine, session| engine.job_history(session, SYSTEM_TENANT, (from, None), bucket));
+        let total = |row: &Vec<(String, Value)>| row.iter().find(|member| member.0 == "Total").map(|member| member.1.clone());
+        let number = |value| if let Some(Value::Integer(number)) = value { number } else { -1 };
+        rows.iter().map(|row| number(total(row))).collect()
     }
 
     /// As it was before a sequence.

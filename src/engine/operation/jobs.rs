@@ -47,6 +47,28 @@ fn told(engine: &Engine, word: Word) -> Outcome<Given> {
     object(engine, "Word", &[("Stop", Value::Boolean(word.stop)), ("LeaseUntil", lease)])
 }
 
+/// How many jobs of the caller's tenant are in each state.
+pub fn live_counts(engine: &Engine, session: &mut Session<'_>, caller: &Caller, _: &Bound, _: &[Value]) -> Outcome<Given> {
+    let members = engine.live_counts(session, caller.tenant)?;
+    let members: Vec<(&str, Value)> = members.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
+    object(engine, "JobCounts", &members)
+}
+
+/// How many there were, at the fullest moments of a period.
+pub fn history(engine: &Engine, session: &mut Session<'_>, caller: &Caller, _: &Bound, arguments: &[Value]) -> Outcome<Given> {
+    let moment = |value: &Value| text_of(value).and_then(text::text_to_ticks);
+    let period = (moment(&arguments[0]), moment(&arguments[1]));
+    let bucket = text_of(&arguments[2]).filter(|bucket| !bucket.is_empty());
+    let mut rows = Vec::new();
+    for members in engine.job_history(session, caller.tenant, period, bucket)? {
+        let members: Vec<(&str, Value)> = members.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
+        if let Given::Value(Value::Text(row)) = object(engine, "JobCounts", &members)? {
+            rows.push(row);
+        }
+    }
+    Ok(Given::Value(Value::Text(format!("[{}]", rows.join(",")))))
+}
+
 /// A draft is complete.
 pub fn submit(engine: &Engine, session: &mut Session<'_>, _: &Caller, bound: &Bound, _: &[Value]) -> Outcome<Given> {
     let mut job = job(engine, bound)?;

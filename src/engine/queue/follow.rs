@@ -150,6 +150,7 @@ impl Engine {
 
     /// Deletes a job with its streams, its log and its history.
     pub(super) fn delete_job(&self, session: &mut Session<'_>, job: &Job) -> Outcome<()> {
+        self.desk.counts.ring_after(session);
         let ty = self.core_type("Jobs")?;
         for (set, column) in [("Logs", "JobId"), ("JobEvents", "JobId"), ("JobResponses", "Id")] {
             let of = self.core_type(set)?;

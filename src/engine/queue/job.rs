@@ -184,6 +184,7 @@ impl Job {
                 },
             ),
         ];
+        engine.desk.counts.ring_after(session);
         insert.run(session).map(drop)
     }
 }

@@ -10,6 +10,7 @@ mod command;
 mod driven;
 mod enqueue;
 mod follow;
+mod history;
 mod job;
 mod kinds;
 mod machine;
@@ -29,6 +30,7 @@ use tokio::sync::watch;
 pub use command::Restarted;
 pub use enqueue::New;
 pub(super) use enqueue::{Checked, check_arguments};
+pub use history::{Known, Snapshot};
 pub use job::Job;
 pub use kinds::{EXTERNAL, Kinds};
 pub use runners::{Claiming, Registering, Registration, Runner};
@@ -49,6 +51,8 @@ pub struct Desk {
     pub moves: Bell,
     /// A job is due later.
     pub times: Bell,
+    /// There are more or fewer jobs in some state.
+    pub counts: Bell,
     /// What is known of kinds.
     pub kinds: Kinds,
     /// The types whose entities may have a state machine.
