@@ -644,7 +644,7 @@ fn rule_1_scenario_4_fifty_jobs_three_runners_and_a_restart() {
         assert_eq!(jobs.len(), 50);
         for job in &jobs {
             assert_eq!(text(job, "State"), "succeeded", "{job}");
-            let fails = text(job, "Id").parse::<usize>().unwrap_or(0) % 5 == 0;
+            let fails = text(job, "Id").parse::<usize>().unwrap_or(0).is_multiple_of(5);
             assert_eq!(job["Attempt"].as_i64(), Some(1 + i64::from(fails)), "{job}");
         }
         // Claims that overlap have no order; on SQLite none do.
