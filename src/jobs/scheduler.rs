@@ -146,13 +146,14 @@ impl Scheduler {
     /// Schedules, if nobody else does.
     fn begin(&mut self) -> Outcome<Duration> {
         let (engine, holder) = (self.engine.clone(), self.holder.clone());
+        // Whoever begins reads everything; until then it is another instance's business.
+        self.changed.clear();
         if !self.db.read_now(|session| engine.is_scheduler_away(session))? {
             return Ok(LOOK);
         }
         let Some(begun) = self.write(move |engine, session| engine.begin_scheduling(session, &holder))? else {
             return Ok(LOOK);
         };
-        self.changed.clear();
         let loaded = self.db.read_now(|session| engine.load_tasks(session))?;
         let mut plan = Plan::default();
         (plan.start, plan.cycles, plan.is_held) = (Some(begun.start), begun.cycles, loaded.is_held);

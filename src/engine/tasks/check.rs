@@ -26,8 +26,6 @@ pub enum Sort {
     Parameter,
     /// Of `Configs`.
     Config,
-    /// Of `Jobs`: it may be that of a run.
-    Job,
 }
 
 const SORTS: &[(&str, Sort)] = &[
@@ -35,7 +33,6 @@ const SORTS: &[(&str, Sort)] = &[
     ("TaskGroups", Sort::Group),
     ("Parameters", Sort::Parameter),
     ("Configs", Sort::Config),
-    ("Jobs", Sort::Job),
 ];
 
 /// What a task may be made of, and the kind of its jobs if it does not say one.
@@ -93,7 +90,7 @@ impl Engine {
                 let message = "Settings come with the tenant; only their values are changed.";
                 return Err(Fault::new(&fault::FORBIDDEN, message));
             }
-            Some(Sort::Job) | None => {}
+            None => {}
         }
         Ok(None)
     }
@@ -114,7 +111,7 @@ impl Engine {
             Some(Sort::Group) => self.check_group(session, Some(current), changed),
             Some(Sort::Parameter) => self.check_parameter(session, Some(current), changed),
             Some(Sort::Config) => self.check_config(current, changed),
-            Some(Sort::Job) | None => Ok(()),
+            None => Ok(()),
         }
     }
 
@@ -133,7 +130,7 @@ impl Engine {
             Some(Sort::Parameter) if is_of_session(row) || current.is_some_and(|current| is_of_session(Row::of(self, current))) => {
                 self.task_changed(session, row.tenant(), 0)
             }
-            Some(Sort::Parameter | Sort::Job) | None => Ok(()),
+            Some(Sort::Parameter) | None => Ok(()),
         }
     }
 
@@ -154,7 +151,6 @@ impl Engine {
             Some(Sort::Group) => self.check_no_members(session, row),
             Some(Sort::Parameter) if is_of_session(row) => self.task_changed(session, row.tenant(), 0),
             Some(Sort::Config) => Err(Fault::new(&fault::FORBIDDEN, "Settings go with the tenant.")),
-            Some(Sort::Job) => self.job_of_run_goes(session, gone),
             Some(Sort::Parameter) | None => Ok(()),
         }
     }

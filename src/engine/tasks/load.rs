@@ -18,6 +18,8 @@ use crate::model::query::Order;
 use crate::schedule::{Action, Condition, Explanation, Facts, Last, TaskFacts, explain, names, next_runs, parse, span_of, zone};
 use crate::store::{Output, Restriction, Select, Session};
 
+/// More changes of single tasks than that are read as changes of all tasks of their tenants.
+const SINGLE: usize = 500;
 /// How far back records go: conditions look at the current month at most.
 const RECORDS: Ticks = 40 * 86_400 * SECOND;
 
@@ -58,9 +60,15 @@ impl Engine {
 
     /// Tasks that have changed; 0 stands for all of a tenant.
     pub fn reload_tasks(&self, session: &mut Session<'_>, changes: &BTreeSet<(Guid, i64)>) -> Outcome<Reloaded> {
-        let whole: BTreeSet<Guid> = changes.iter().filter(|change| change.1 == 0).map(|change| change.0).collect();
+        let is_much = changes.len() > SINGLE;
+        let whole: BTreeSet<Guid> = changes
+            .iter()
+            .filter(|change| is_much || change.1 == 0)
+            .map(|change| change.0)
+            .collect();
         let single = changes.iter().filter(|change| !whole.contains(&change.0));
-        let asked: Vec<i64> = single.map(|change| change.1).collect();
+        let asked: Vec<i64> = single.clone().map(|change| change.1).collect();
+        let tenants: BTreeSet<Guid> = single.map(|change| change.0).collect();
         let mut loaded = Loaded::default();
         for tenant in &whole {
             let of = Restriction::Columns(vec!["Tid".to_owned()], vec![Value::Bytes(tenant.to_vec())]);
@@ -70,6 +78,9 @@ impl Engine {
             if !loaded.parameters.iter().any(|(known, _)| known == tenant) {
                 loaded.parameters.push((*tenant, self.text_parameters(session, *tenant)?));
             }
+        }
+        for tenant in tenants {
+            loaded.parameters.push((tenant, self.text_parameters(session, tenant)?));
         }
         if !asked.is_empty() {
             let keys = asked.iter().map(|id| vec![Value::Integer(*id)]).collect();

@@ -1,13 +1,18 @@
 //! What is due: the tasks of all tenants in memory, and for each the next time at which something about it may change. Pure: the time
 //! is handed in, and what is to be done is handed out.
 
+mod task;
+#[cfg(test)]
+mod tests;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::model::caller::Guid;
 use crate::model::clock::{SECOND, Ticks};
 use crate::model::limits::{NEXT_RUNS, TASK_RUNS};
-use crate::schedule::{Action, Condition, Facts, TaskFacts, Zone, holds, names, next_change, next_runs};
+use crate::schedule::{Action, Condition, Facts, TaskFacts, holds, names, next_change, next_runs};
+pub use task::{Act, CatchUp, Ending, Known, Live, Missed, Task, Why};
 
 /// How long a task that could not start is left alone.
 const AFTER_FAULT: Ticks = 60 * SECOND;
@@ -15,105 +20,6 @@ const AFTER_FAULT: Ticks = 60 * SECOND;
 const PACE: Ticks = SECOND;
 /// A start that comes later than this after its time does not say that it was for that time.
 const LATE: Ticks = 5 * SECOND;
-
-/// What becomes of starts that were missed while no scheduler ran.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CatchUp {
-    /// Nothing.
-    None,
-    /// One start for all of them.
-    Once,
-    /// Each, at most so many.
-    All(usize),
-}
-
-/// A task, as far as its starts and ends go.
-#[derive(Debug, Clone)]
-#[allow(missing_docs)]
-pub struct Task {
-    pub id: i64,
-    pub tenant: Guid,
-    pub name: String,
-    pub priority: i64,
-    pub zone: Zone,
-    /// None: it never starts by itself. That of its group is part of it.
-    pub start: Option<Condition>,
-    pub end: Option<Condition>,
-    pub is_disabled: bool,
-    pub is_forced: bool,
-    /// It starts with the scheduler.
-    pub on_startup: bool,
-    /// It starts when the scheduler stops.
-    pub on_shutdown: bool,
-    pub is_multiple: bool,
-    /// None: never.
-    pub timeout: Option<Ticks>,
-    pub catch_up: CatchUp,
-    /// It starts up to so much later.
-    pub jitter: Ticks,
-    /// Starts that are to be made up for.
-    pub missed: i64,
-}
-
-/// A run that has not ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Live {
-    /// `Runs.Id`.
-    pub run: i64,
-    /// When it began.
-    pub start: Ticks,
-    /// It was told to end.
-    pub is_told: bool,
-}
-
-/// A task, what happened to it, and its runs.
-#[derive(Debug, Clone)]
-#[allow(missing_docs)]
-pub struct Known {
-    pub task: Task,
-    pub facts: TaskFacts,
-    pub live: Vec<Live>,
-}
-
-/// Why a task starts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum Why {
-    Condition,
-    Force,
-    CatchUp,
-    Startup,
-    Shutdown,
-}
-
-/// Why a run is ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum Ending {
-    Condition,
-    Timeout,
-}
-
-/// What is to be done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum Act {
-    /// Then [`Plan::started`] or [`Plan::refused`] is told.
-    Start { task: i64, due: Ticks, why: Why },
-    /// Ends by the run's end, which brings the task anew.
-    Stop { task: i64, run: i64, why: Ending },
-}
-
-/// Starts of a task that nobody was there for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Missed {
-    /// `Tasks.Id`.
-    pub task: i64,
-    /// How many are to be made up for.
-    pub count: i64,
-    /// The last of those that were missed.
-    pub last: Ticks,
-}
 
 /// All tasks.
 #[derive(Debug, Default)]
@@ -572,6 +478,3 @@ fn counts_cycles(condition: &Condition) -> bool {
 fn speaks_of_missed(condition: &Condition) -> bool {
     matches!(condition, Condition::Missed) || condition.parts().iter().any(speaks_of_missed)
 }
-
-#[cfg(test)]
-mod tests;

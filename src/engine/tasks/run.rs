@@ -154,21 +154,24 @@ impl Engine {
         self.task_log(session, row, &Value::Null, ("", "ERROR", &message), (now, None))
     }
 
-    /// Ends the job of a run; the run ends with it, which may take its worker a while.
+    /// Ends the job of a run; the run ends with it, which may take its worker a while. The job is kept from others before the run, as
+    /// where a job ends by itself.
     pub fn stop_run(&self, session: &mut Session<'_>, run: i64, by: &str) -> Outcome<()> {
-        let Some(entity) = self.row_locked(session, "Runs", run)? else {
-            return Ok(());
+        let of = Restriction::Row(vec![Value::Integer(run)]);
+        let rows = self.columns(session, self.core_type("Runs")?, &["JobId", "Status"], None, vec![of])?;
+        let job = match rows.first().map(Vec::as_slice) {
+            Some([Value::Integer(job), status]) if *status == word("run") => self.job(session, *job),
+            _ => return Ok(()),
         };
-        let row = Row::of(self, &entity);
-        if row.text("Status") != "run" {
-            return Ok(());
-        }
-        let job = row.number("JobId").unwrap_or_default();
-        match self.job(session, job) {
-            Ok(mut job) if !job.state.is_end() => self.kill_job(session, &mut job, by),
-            Ok(_) => self.end_run(session, &entity, End::of("crash", "its job has ended without it")),
-            Err(fault) if fault.kind == &fault::NOT_FOUND => self.end_run(session, &entity, End::of("terminate", "its job is gone")),
-            Err(fault) => Err(fault),
+        let end = match job {
+            Ok(mut job) if !job.state.is_end() => return self.kill_job(session, &mut job, by),
+            Ok(_) => End::of("crash", "its job has ended without it"),
+            Err(fault) if fault.kind == &fault::NOT_FOUND => End::of("terminate", "its job is gone"),
+            Err(fault) => return Err(fault),
+        };
+        match self.row_locked(session, "Runs", run)? {
+            Some(run) => self.end_run(session, &run, end),
+            None => Ok(()),
         }
     }
 
@@ -218,17 +221,6 @@ impl Engine {
             },
         };
         self.end_run(session, &run, end)
-    }
-
-    /// A job is deleted; if it is that of a run which goes on, this has crashed.
-    pub(super) fn job_of_run_goes(&self, session: &mut Session<'_>, job: &Entity) -> Outcome<()> {
-        let Some(run) = Row::of(self, job).number("TaskRun") else {
-            return Ok(());
-        };
-        match self.row_locked(session, "Runs", run)? {
-            Some(run) => self.end_run(session, &run, End::of("crash", "its job was deleted")),
-            None => Ok(()),
-        }
     }
 
     /// Runs whose job is gone or has ended without them.

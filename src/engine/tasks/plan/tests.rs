@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::model::text::text_to_ticks;
-use crate::schedule::parse;
+use crate::schedule::{Zone, parse};
 
 const TENANT: Guid = [1; 16];
 const OTHER: Guid = [2; 16];
