@@ -3,6 +3,7 @@
 //! | module | duty |
 //! |---|---|
 //! | [`browser`] | a headless browser with a page of another origin |
+//! | [`chaos`] | servers and runners that are killed, and what must be true afterwards |
 //! | [`client`] | a small blocking HTTP/1.1 client |
 //! | [`server`] | the binary: found or built, started, killed; its command line |
 //! | [`multipart`] | answers to `$batch`, as a client reads them |
@@ -34,6 +35,7 @@
 pub mod agreement;
 pub mod browser;
 pub mod case;
+pub mod chaos;
 pub mod client;
 pub mod damage;
 pub mod database;

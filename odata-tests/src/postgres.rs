@@ -16,15 +16,22 @@ use tempfile::TempDir;
 /// Databases of the tests are called this, the process and a number.
 const PREFIX: &str = "odonata_test_";
 
-/// Runs as the unprivileged user. When its standard input closes, because the tests have ended in whatever way, it stops
-/// the server and removes the folder: nothing is left behind.
+/// Runs as the unprivileged user. A line on its standard input is a crash of the server, which comes up again; when its standard input
+/// closes, because the tests have ended in whatever way, it stops the server and removes the folder: nothing is left behind.
 const SCRIPT: &str = r#"
-bin=$1 folder=$2 port=$3
+bin=$1 folder=$2 port=$3 commit=$4
 cd "$folder" || exit 1
 "$bin/initdb" -D data -U postgres -A trust -E UTF8 --no-locale -N >log 2>&1 || exit 1
-"$bin/postgres" -D data -p "$port" -k "$folder" -c listen_addresses=127.0.0.1 -c max_connections=200 -c shared_buffers=64MB \
-  -c fsync=off -c full_page_writes=off -c synchronous_commit=off >>log 2>&1 &
-read -r end
+start() {
+  "$bin/postgres" -D data -p "$port" -k "$folder" -c listen_addresses=127.0.0.1 -c max_connections=200 -c shared_buffers=64MB \
+    -c fsync=off -c full_page_writes=off -c synchronous_commit="$commit" >>log 2>&1 &
+}
+start
+while read -r crash; do
+  kill -QUIT $!
+  wait $!
+  start
+done
 kill -QUIT $!
 wait
 cd / && rm -rf "$folder"
@@ -38,7 +45,7 @@ pub struct Postgres {
     /// A database that is there.
     main: String,
     /// Ours, if we started it: lives as long as the process.
-    _own: Option<(Child, TempDir)>,
+    own: Option<(Child, TempDir)>,
 }
 
 impl Postgres {
@@ -48,7 +55,7 @@ impl Postgres {
         SHARED
             .get_or_init(|| match std::env::var("TEST_DATABASE_URL") {
                 Ok(url) => Some(Postgres::given(&url)),
-                Err(_) => Postgres::start(),
+                Err(_) => Postgres::start("off"),
             })
             .as_ref()
     }
@@ -60,13 +67,25 @@ impl Postgres {
         let postgres = Postgres {
             base: base.to_owned(),
             main: main.to_owned(),
-            _own: None,
+            own: None,
         };
         postgres.sweep();
         postgres
     }
 
-    fn start() -> Option<Postgres> {
+    /// One of our own that may crash: what is committed is there afterwards. None when there is no installation.
+    pub fn that_crashes() -> Option<Postgres> {
+        Postgres::start("on")
+    }
+
+    /// Ends all connections at once, as a crash would, and starts anew.
+    pub fn crash(&mut self) {
+        if let Some(input) = self.own.as_mut().and_then(|(child, _)| child.stdin.as_mut()) {
+            let _ = input.write_all(b"crash\n");
+        }
+    }
+
+    fn start(commit: &str) -> Option<Postgres> {
         let bin = programs()?;
         let folder = TempDir::with_prefix("odonata-pg-").expect("a temporary folder can be made");
         let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
@@ -76,7 +95,8 @@ impl Postgres {
             .args(["sh", "-c", SCRIPT, "sh"])
             .arg(bin)
             .arg(folder.path())
-            .arg(port.to_string());
+            .arg(port.to_string())
+            .arg(commit);
         let child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         let mut child = child.expect("a shell can be started");
         let postgres = format!("postgres://postgres@127.0.0.1:{port}");
@@ -92,7 +112,7 @@ impl Postgres {
         Some(Postgres {
             base: postgres,
             main: "postgres".to_owned(),
-            _own: Some((child, folder)),
+            own: Some((child, folder)),
         })
     }
 
