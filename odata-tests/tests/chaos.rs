@@ -1,6 +1,7 @@
 //! Three instances on PostgreSQL, one on SQLite, six runners, thousands of jobs; instances and runners are killed and the database crashes
 //! again and again. Afterwards every job has ended, no attempt has ended twice, nothing that was acknowledged is lost, claims came in
-//! order, and the history adds up. `CHAOS_JOBS=5000` is the whole of it; `SEED=…` chooses other jobs and kills.
+//! order, and the history adds up. `CHAOS_JOBS=5000` is the whole of it, and `CHAOS_SECONDS=n` gives a slow machine more time for it;
+//! `SEED=…` chooses other jobs and kills.
 
 use std::net::TcpListener;
 use std::sync::Mutex;
@@ -20,13 +21,17 @@ use serde_json::json;
 use tempfile::TempDir;
 
 const TENANT: &str = "aaaaaaaa-0000-0000-0000-00000000000a";
-const JOBS: usize = 600;
+const JOBS: u64 = 300;
 /// Runners that are threads of the test; the others are programs.
 const HANDS: usize = 4;
 const PROGRAMS: usize = 2;
-/// Longest time until all jobs have ended.
-const PATIENCE: Duration = Duration::from_secs(170);
+/// Most seconds until all jobs have ended.
+const SECONDS: u64 = 170;
 const NOT_ENDED: &str = "State ne 'succeeded' and State ne 'failed' and State ne 'killed' and State ne 'expired'";
+
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
 
 /// The instances, and what they stand on.
 struct Stage {
@@ -138,7 +143,8 @@ impl Stage {
     /// Kills something now and then until all jobs have ended.
     fn play(&self, site: &Site, programs: &mut [Program], jobs: usize, random: &mut Random) -> bool {
         let (begin, mut is_quiet) = (Instant::now(), false);
-        while begin.elapsed() < PATIENCE {
+        let patience = Duration::from_secs(setting("CHAOS_SECONDS", SECONDS));
+        while begin.elapsed() < patience {
             std::thread::sleep(Duration::from_millis(300 + random.below(1_500) as u64));
             let made = site.made.lock().expect("nobody panics with it").len();
             let live = self.live(random);
@@ -146,7 +152,7 @@ impl Stage {
                 return true;
             }
             // What is left in the end is finished in peace.
-            is_quiet |= made == jobs && live.is_some_and(|live| live < 20) || begin.elapsed() > PATIENCE * 2 / 3;
+            is_quiet |= made == jobs && live.is_some_and(|live| live < 20) || begin.elapsed() > patience * 2 / 3;
             if is_quiet {
                 continue;
             }
@@ -176,7 +182,7 @@ impl Stage {
 fn run(system: System) {
     let begin = Instant::now();
     let Some(stage) = Stage::new(system) else { return };
-    let jobs = std::env::var("CHAOS_JOBS").ok().and_then(|text| text.parse().ok()).unwrap_or(JOBS);
+    let jobs = setting("CHAOS_JOBS", JOBS) as usize;
     let mut random = Random::from_env(5);
     let site = Site {
         addresses: stage.ports.iter().map(|port| format!("127.0.0.1:{port}")).collect(),

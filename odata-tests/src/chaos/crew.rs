@@ -20,6 +20,7 @@ pub struct Hand<'a> {
 }
 
 /// A job that it has.
+#[derive(Clone)]
 struct Task {
     job: i64,
     attempt: i64,
@@ -118,16 +119,28 @@ impl<'a> Hand<'a> {
     fn oversleep(&mut self, late: Task) {
         std::thread::sleep(Duration::from_secs(LEASE + 2));
         let next = self.claim();
-        self.site.tally.late.fetch_add(1, Ordering::Relaxed);
-        if !self.end(&late, &End::Finish) {
-            self.site.tally.late_refused.fetch_add(1, Ordering::Relaxed);
-        }
+        self.speak_late(&late);
         if let Some(next) = next {
             self.carry_out(&next);
         }
     }
 
+    /// The word of an attempt that is over must not count for the one that goes on.
+    fn speak_late(&mut self, task: &Task) {
+        self.site.tally.late.fetch_add(1, Ordering::Relaxed);
+        if !self.end(task, &End::Finish) {
+            self.site.tally.late_refused.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     fn carry_out(&mut self, task: &Task) {
+        if task.attempt > 1 && self.random.one_in(6) {
+            let before = Task {
+                attempt: task.attempt - 1,
+                ..task.clone()
+            };
+            self.speak_late(&before);
+        }
         if self.random.one_in(3) {
             let body = json!({"Registration": task.registration, "Attempt": task.attempt, "Progress": 0.5, "Lines": ["at work"]});
             let target = format!("/api/Core/Jobs({}L)/Heartbeat", task.job);

@@ -12,6 +12,7 @@ mod fixture;
 mod identity;
 mod measure;
 mod options;
+mod queue;
 mod report;
 mod rivals;
 mod servers;
@@ -69,6 +70,9 @@ fn run(options: &Options) -> Outcome<()> {
         }
         if options.takes("stream") {
             report.note(bulk::stream(server)?);
+        }
+        if options.takes("queue") {
+            report.queue.extend(queue::lines(server, &folder.path, options.jobs)?);
         }
     }
     for case in cases::all().iter().filter(|case| options.takes(case.name)) {

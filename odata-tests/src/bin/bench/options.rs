@@ -12,7 +12,8 @@ Usage: cargo run --release -p odata-tests --bin bench -- [OPTIONS]
       --rows N         rows of the set that is read and changed [default: 1000000]
       --seconds N      measuring time over all cases and servers [default: 120]
       --rounds N       rounds of the interleaved run; figures are medians over them [default: 5]
-      --only A,B       only cases whose name contains one of these words (also: walk, batch, identity, stream, debug)
+      --only A,B       only cases whose name contains one of these words (also: walk, batch, identity, stream, queue, debug)
+      --jobs N         jobs of the queue [default: 5000]
       --postgres URL   use this PostgreSQL database instead of starting one; its Bench tables are filled
       --no-postgres    leave PostgreSQL out
       --folder DIR     make the temporary folder here instead of in the system's
@@ -27,6 +28,8 @@ pub struct Options {
     pub seconds: f64,
     /// Slices of each server in each case.
     pub rounds: usize,
+    /// Jobs of the queue.
+    pub jobs: i64,
     /// Words, one of which a case's name must contain.
     pub only: Vec<String>,
     /// A database that runs already.
@@ -44,6 +47,7 @@ impl Options {
             rows: 1_000_000,
             seconds: 120.0,
             rounds: 5,
+            jobs: 5_000,
             only: Vec::new(),
             postgres: None,
             no_postgres: false,
@@ -56,6 +60,7 @@ impl Options {
                 "--rows" => options.rows = value()?.parse()?,
                 "--seconds" => options.seconds = value()?.parse()?,
                 "--rounds" => options.rounds = value()?.parse()?,
+                "--jobs" => options.jobs = value()?.parse()?,
                 "--only" => options.only = value()?.split(',').map(str::to_lowercase).collect(),
                 "--postgres" => options.postgres = Some(value()?.clone()),
                 "--no-postgres" => options.no_postgres = true,
@@ -66,6 +71,9 @@ impl Options {
                 }
                 other => return Err(format!("{other} is not an option; see --help").into()),
             }
+        }
+        if options.jobs < 50 {
+            return Err("the queue needs at least 50 jobs".into());
         }
         if options.rows < 10_000 || options.rounds == 0 || options.seconds <= 0.0 {
             return Err("at least 10,000 rows, one round and some time are needed".into());

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use crate::cases::Case;
 use crate::measure::{CONNECTIONS, Figures, Walk};
 use crate::options::Options;
+use crate::queue::Line;
 
 /// Servers of a case, in the order of `main::start_all`.
 const NAMES: [&str; 4] = [
@@ -20,6 +21,8 @@ pub struct Report {
     rounds: usize,
     notes: Vec<String>,
     cases: Vec<(&'static str, Vec<Option<Figures>>)>,
+    /// The queue of jobs.
+    pub queue: Vec<Line>,
     /// The walk over the whole set.
     pub walk: Option<Walk>,
     /// Requests a second and median microseconds of the debug build.
@@ -34,6 +37,7 @@ impl Report {
             rounds: options.rounds,
             notes: Vec::new(),
             cases: Vec::new(),
+            queue: Vec::new(),
             walk: None,
             debug: None,
         }
@@ -77,7 +81,37 @@ impl Report {
         for (case, all) in &self.cases {
             write_case(out, case, all)?;
         }
+        if !self.queue.is_empty() {
+            self.write_queue(out)?;
+        }
         self.write_notes(out)
+    }
+
+    fn write_queue(&self, out: &mut String) -> std::fmt::Result {
+        writeln!(out, "\n| queue | server | per second | bare claims/s | of bare | p50 µs | p99 µs |")?;
+        writeln!(out, "|---|---|--:|--:|--:|--:|--:|")?;
+        for line in &self.queue {
+            let bare = line.bare.map_or(String::new(), |bare| format!("{bare:.0}"));
+            let rate = if line.per_second > 0.0 {
+                format!("{:.0}", line.per_second)
+            } else {
+                String::new()
+            };
+            writeln!(
+                out,
+                "| {} | {} | {rate} | {bare} | {} | {:.0} | {:.0} |",
+                line.what,
+                line.server,
+                ratio(line.per_second, line.bare, true),
+                line.p50,
+                line.p99
+            )?;
+        }
+        writeln!(
+            out,
+            "\nA bare claim is the one statement that takes a job from a table of six columns, in a transaction of its own, with as many \
+             connections as there are runners; the claims beside it are whole requests: a token is checked, a row of history written."
+        )
     }
 
     fn write_notes(&self, out: &mut String) -> std::fmt::Result {
