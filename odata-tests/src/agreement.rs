@@ -76,6 +76,8 @@ fn difference(path: &str, left: &Node, right: &Node) -> Option<String> {
             names.into_iter().find_map(|name| {
                 let inner = format!("{path}/{name}");
                 match (left.get(name), right.get(name)) {
+                    // The clock of the answer.
+                    (Some(Node::Text(_)), Some(Node::Text(_))) if inner == "/At" => None,
                     (Some(left), Some(right)) => difference(&inner, left, right),
                     (Some(only), None) => Some(format!("{inner} is only in the first: {only:?}")),
                     (_, only) => Some(format!("{inner} is only in the second: {only:?}")),
@@ -87,6 +89,8 @@ fn difference(path: &str, left: &Node, right: &Node) -> Option<String> {
             pairs.find_map(|(at, (left, right))| difference(&format!("{path}/{at}"), left, right))
         }
         (Node::Text(left), Node::Text(right)) if same_text(left, right) => None,
+        // XML has no sign that a collection of no items is one.
+        (Node::List(items), Node::Text(text)) if items.is_empty() && text.is_empty() => None,
         (left, right) => (left != right).then(|| format!("{path}: {left:?} and {right:?}")),
     }
 }

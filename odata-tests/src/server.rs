@@ -106,6 +106,11 @@ impl Server {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Whether it still runs.
     pub fn is_alive(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
@@ -114,6 +119,12 @@ impl Server {
     /// SIGTERM: it ends what it does, and stops.
     pub fn terminate(&self) {
         let _ = Command::new("kill").args(["-s", "TERM", &self.child.id().to_string()]).status();
+    }
+
+    /// SIGTERM, and waits for its end.
+    pub fn stop(&mut self) {
+        self.terminate();
+        let _ = self.child.wait();
     }
 
     /// SIGKILL, at once.

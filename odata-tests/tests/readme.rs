@@ -142,7 +142,7 @@ fn walk(page: &str) {
         let mut server = Server::start_with(&database, &plugins, SETTINGS);
         for block in &found {
             if block.restart {
-                drop(server);
+                server.stop();
                 server = Server::start_with(&database, &plugins, SETTINGS);
             }
             run(block, &server, &database, folder.path());

@@ -13,8 +13,8 @@ use odonata::model::clock::SECOND;
 use odonata::model::text::text_to_ticks;
 use serde_json::{Value, json};
 
-/// How long something may take that takes a moment: the machine is shared.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long something may take that takes a moment: the machine is shared; it is more than the lease of a thread whose instance is gone.
+const PATIENCE: Duration = Duration::from_secs(60);
 const OTHER: &str = "bbbbbbbb-0000-0000-0000-00000000000b";
 
 fn user(name: &str, tenant: &str) -> User {
@@ -322,11 +322,12 @@ fn two_instances_start_each_task_once() {
     for index in 0..TASKS {
         talk.wait(&name(index), "success", 3);
     }
-    let leads = |server: &Server| server.log().contains("this instance schedules tasks");
-    let leaders: Vec<usize> = (0..2).filter(|index| leads(&servers[*index])).collect();
-    assert_eq!(leaders.len(), 1, "one of them schedules");
+    let session = talk.get("Session");
+    let leader = session["value"][0]["Leader"].as_str().expect("one of them schedules");
+    let leads = |server: &Server| leader.starts_with(&format!("instance {} ", server.id()));
+    let leader = servers.iter().position(leads).expect("one of these two");
     // What one instance is told, the other one does.
-    let follower = admin(&servers[1 - leaders[0]]);
+    let follower = admin(&servers[1 - leader]);
     assert_eq!(
         follower.status("PATCH", &format!("Tasks({}L)", ids[0]), &json!({"Disabled": true})),
         204
@@ -335,11 +336,11 @@ fn two_instances_start_each_task_once() {
     let count = follower.runs(&name(0)).len();
     sleep(Duration::from_millis(2_500));
     assert_eq!(follower.runs(&name(0)).len(), count);
-    servers[leaders[0]].kill();
+    servers[leader].kill();
     let before = follower.runs(&name(1)).len();
     let gone = Instant::now();
     while follower.runs(&name(1)).len() <= before {
-        assert!(gone.elapsed() < Duration::from_secs(10), "the other instance takes over");
+        assert!(gone.elapsed() < PATIENCE, "the other instance takes over");
         sleep(Duration::from_millis(50));
     }
     for index in 1..TASKS {

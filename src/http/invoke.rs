@@ -25,7 +25,7 @@ use crate::odata::format::{self, Context, Entity, Render};
 use crate::odata::options::{Options, ResourceKind, query_over};
 use crate::odata::template::{Base, narrowed};
 use crate::odata::version::Version;
-use crate::odata::{argument, canonical};
+use crate::odata::{argument, canonical, path};
 use crate::store::{Session, Weight};
 
 /// An invocation that can be carried to another thread.
@@ -97,11 +97,16 @@ impl Plan {
                 "There is no entity whose ETag a precondition could be about.",
             ));
         }
-        if index != call.overloads[0] && call.then != Then::Whole && operation.result != first.result {
-            return Err(Fault::new(
-                &fault::BAD_PATH,
-                "The path does not go with the function that the arguments mean.",
-            ));
+        let mut call = call.clone();
+        if index != call.overloads[0] {
+            call.then = match call.is_end {
+                true => path::whole(schema, request.endpoint, index, call.binding.as_ref()),
+                false if operation.result == first.result => call.then,
+                false => {
+                    let message = "The path does not go with the function that the arguments mean.";
+                    return Err(Fault::new(&fault::BAD_PATH, message));
+                }
+            };
         }
         if matches!(&call.then, Then::Entities(then) if media::is_stream(then)) {
             return Err(Fault::new(
@@ -124,7 +129,7 @@ impl Plan {
         Ok(Plan {
             endpoint: request.endpoint,
             operation: index,
-            call: call.clone(),
+            call,
             arguments,
             preconditions: request.preconditions.clone(),
             way,

@@ -13,12 +13,12 @@ use serde_json::Map;
 use super::handlers::{Handlers, Problem, Task};
 use super::{AFTER_FAULT, LOOK, Stop, report};
 use crate::engine::Engine;
-use crate::engine::queue::{Failure, Hold, Job, Worker};
+use crate::engine::queue::{Failure, Hold, Job, THREAD_LEASE, Worker};
 use crate::model::fault::{self, Outcome};
 use crate::store::Db;
 
-/// How often the threads say that they are alive; a lease is four times as long.
-const HEARTBEAT: Duration = Duration::from_secs(15);
+/// How often the pool says that its threads are alive; [`THREAD_LEASE`] is four times as long.
+const HEARTBEAT: Duration = Duration::from_nanos((THREAD_LEASE / 4) as u64 * 100);
 
 /// What the threads share.
 pub(super) struct Pool {

@@ -30,8 +30,10 @@ pub struct Call {
     pub binding: Option<Resource>,
     /// Names and literals (or aliases, `@name`) in parentheses (PTH-38).
     pub arguments: Vec<(String, String)>,
-    /// What of the result is meant.
+    /// What of the result is meant, of the first of the overloads.
     pub then: Then,
+    /// Whether nothing follows: it is the whole result, whichever overload the arguments mean.
+    pub is_end: bool,
 }
 
 /// What of an operation's result is meant.

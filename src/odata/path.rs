@@ -17,7 +17,7 @@ use crate::model::edm::{Edm, Value};
 use crate::model::fault::{BAD_KEY, BAD_PATH, Fault, Kind, NOT_FOUND, Outcome, TOO_LARGE};
 use crate::model::limits::PATH_SEGMENTS;
 use crate::model::schema::{EntityType, Property, Schema, SetId, Type, TypeId};
-use crate::model::target::{Leaf, Resource, Step, Target};
+use crate::model::target::{Leaf, Resource, Step, Target, Then};
 use call::Names;
 
 /// What the part of a URL behind `/api/<Endpoint>/` means; `path` is raw, without the query. An unknown first segment is 404 without
@@ -69,6 +69,12 @@ pub fn follow(schema: &Schema, endpoint: usize, at: Resource, path: &str) -> Out
 /// What an operation's name means behind one entity of a type: indexes into the endpoint's operations.
 pub fn overloads(schema: &Schema, endpoint: usize, name: &str, ty: TypeId) -> Vec<usize> {
     Names { schema, endpoint }.operations(name, Some((ty, false)))
+}
+
+/// What of the result of an operation is meant where nothing follows its name.
+pub fn whole(schema: &Schema, endpoint: usize, operation: usize, binding: Option<&Resource>) -> Then {
+    let names = Names { schema, endpoint };
+    call::whole(names, &names.endpoint().operations[operation], binding)
 }
 
 /// A decoded segment.

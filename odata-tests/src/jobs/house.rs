@@ -350,7 +350,8 @@ fn worker(number: usize) -> Worker {
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
     Worker {
         name: format!("worker {number}"),
-        runner: None,
+        // Threads of an instance have a lease of their own, which no job changes.
+        runner: Some(number as i64 + 1),
         registration: [number as u8 + 1; 16],
         tenant: of.tenant.map(|tenant| TENANTS[tenant]),
         kinds: words(of.kinds),

@@ -54,6 +54,7 @@ fn body_of(schema: &Schema, vector: &Vector, body: &str) -> Verdict {
         binding: None,
         arguments: Vec::new(),
         then: Then::Whole,
+        is_end: true,
     };
     let (chosen, values) = match of_body(schema, 0, &call, body.as_bytes()) {
         Ok(chosen) => chosen,

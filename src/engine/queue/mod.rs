@@ -35,7 +35,7 @@ pub use job::Job;
 pub use kinds::{EXTERNAL, Kinds};
 pub use runners::{Claiming, Registering, Registration, Runner};
 pub use state::State;
-pub use work::{Failure, Hold, Word, Worker};
+pub use work::{Failure, Hold, THREAD_LEASE, Word, Worker};
 
 use super::Engine;
 use crate::model::fault::Outcome;

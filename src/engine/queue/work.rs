@@ -14,6 +14,9 @@ use crate::store::{Asker, Insert, Session};
 
 /// How long a worker may be silent when neither job nor kind says so.
 pub const LEASE: Ticks = 60 * SECOND;
+/// How long a thread of an instance may be silent: the pool speaks for it, whatever the job says, so that it is soon known when the
+/// instance is gone.
+pub const THREAD_LEASE: Ticks = 20 * SECOND;
 /// The longest wait between two attempts.
 const LONGEST_RETRY: i64 = 86_400;
 
@@ -98,7 +101,7 @@ impl Engine {
             ("Worker", word(cut(&worker.name, 200))),
             ("RunnerId", worker.runner.map_or(Value::Null, Value::Integer)),
             ("Registration", Value::Bytes(worker.registration.to_vec())),
-            ("LeaseUntil", moment(now + LEASE)),
+            ("LeaseUntil", moment(now + worker.runner.map_or(THREAD_LEASE, |_| LEASE))),
             ("HeartbeatAt", moment(now)),
             ("StartedAt", moment(now)),
             ("Progress", Value::Null),
@@ -120,7 +123,8 @@ impl Engine {
             ("TimeoutSeconds", "TimeoutAt"),
             ("WallSeconds", "WallAt"),
         ];
-        let bounds: Values<'_> = bounds.iter().filter_map(|(of, to)| Some((*to, seconds(of)?))).collect();
+        let asks = bounds.iter().filter(|(of, _)| worker.runner.is_some() || *of != "LeaseSeconds");
+        let bounds: Values<'_> = asks.filter_map(|(of, to)| Some((*to, seconds(of)?))).collect();
         if !bounds.is_empty() {
             job.write(self, session, bounds)?;
         }
@@ -180,12 +184,13 @@ impl Engine {
             Value::Integer(seconds) => seconds * SECOND,
             _ => LEASE,
         };
+        let is_thread = *job.value(self, "RunnerId") == Value::Null;
         // Who is to stop has as long as a lease for it, however often he speaks: a worker that never stops does not keep its job alive.
-        let since = match job.state {
-            State::Stopping => job.moment(self, "KilledAt").map_or(now, |killed| killed.min(now)),
-            _ => now,
+        let lease_until = match job.state {
+            State::Stopping => job.moment(self, "KilledAt").map_or(now, |killed| killed.min(now)) + lease,
+            _ if is_thread => now + THREAD_LEASE,
+            _ => now + lease,
         };
-        let lease_until = since + lease;
         let mut values = vec![("HeartbeatAt", moment(now)), ("LeaseUntil", moment(lease_until))];
         // Within an attempt progress does not go back.
         let known = if let Value::Double(known) = job.value(self, "Progress") {

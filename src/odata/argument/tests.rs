@@ -34,6 +34,7 @@ fn call(overloads: &[usize], arguments: &[(&str, &str)]) -> Call {
         binding: None,
         arguments: arguments.iter().map(owned).collect(),
         then: Then::Whole,
+        is_end: true,
     }
 }
 

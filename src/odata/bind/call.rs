@@ -22,6 +22,7 @@ enum Named {
 }
 
 impl Binder<'_> {
+    /// Calls nest: what is on the stack while the arguments are bound is kept small, the choice and the call stand beside it.
     pub(super) fn call<'n>(&mut self, at: usize, name: &str, arguments: &'n [Node<'n>]) -> Outcome<Operand<'n>> {
         if matches!(name, "isof" | "cast") {
             return self.type_call(at, name, arguments);
@@ -29,7 +30,15 @@ impl Binder<'_> {
         if overloads(name).next().is_none() {
             return Err(self.fault(at, format!("There is no function `{name}`")));
         }
-        let operands = arguments.iter().map(|node| self.bind(node)).collect::<Outcome<Vec<_>>>()?;
+        let mut operands = Vec::with_capacity(arguments.len());
+        for node in arguments {
+            operands.push(self.bind(node)?);
+        }
+        self.apply(at, name, operands, arguments)
+    }
+
+    /// The call of the overload that is nearest to the operands, which are bound from the arguments.
+    fn apply<'n>(&self, at: usize, name: &str, operands: Vec<Operand<'n>>, arguments: &[Node<'_>]) -> Outcome<Operand<'n>> {
         let costs = overloads(name).filter_map(|function| Some((cost(function, &operands)?, function)));
         // The first of the cheapest ones.
         let Some((_, function)) = costs.min_by_key(|(cost, _)| *cost) else {

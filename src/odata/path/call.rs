@@ -112,14 +112,30 @@ pub fn call(
         overloads.sort_by_key(|&index| operations[index].arguments().len());
     }
     let operation = &operations[overloads[0]];
-    let set = result_set(names, operation, binding.as_ref());
-    let then = then(names, operation, set, (segment, key), rest)?;
+    let then = then(names, operation, binding.as_ref(), (segment, key), rest)?;
     Ok(Target::Operation(Box::new(Call {
         overloads,
         binding,
         arguments,
         then,
+        is_end: key.is_none() && rest.is_empty(),
     })))
+}
+
+/// What of the result of an operation of the endpoint is meant where nothing follows its name.
+pub fn whole(names: Names<'_>, operation: &Operation, binding: Option<&Resource>) -> Then {
+    let result = operation.entities().zip(result_set(names, operation, binding));
+    result.map_or(Then::Whole, |((ty, collection), set)| {
+        Then::Entities(Resource {
+            set,
+            steps: Vec::new(),
+            ty,
+            end_set: Some(set),
+            collection,
+            cast: false,
+            leaf: Leaf::Entities,
+        })
+    })
 }
 
 /// What stands in parentheses behind the name: arguments, then the key of one of the entities that result. What service operations
@@ -231,12 +247,15 @@ fn result_set(names: Names<'_>, operation: &Operation, binding: Option<&Resource
 fn then(
     names: Names<'_>,
     operation: &Operation,
-    set: Option<SetId>,
+    binding: Option<&Resource>,
     (segment, key): (&Segment, Option<(&str, usize)>),
     rest: &[Segment],
 ) -> Outcome<Then> {
-    let is_end = key.is_none() && rest.is_empty();
-    if !is_end && !operation.is_composable() {
+    let whole = whole(names, operation, binding);
+    if key.is_none() && rest.is_empty() {
+        return Ok(whole);
+    }
+    if !operation.is_composable() {
         let next = rest.first().unwrap_or(segment);
         let message = format!(
             "'{}' answers for itself: neither a key nor a further segment may follow.",
@@ -244,37 +263,27 @@ fn then(
         );
         return Err(next.fault(&BAD_PATH, message));
     }
-    match (operation.entities(), &operation.result) {
-        (Some((ty, collection)), _) => {
-            let Some(set) = set else {
-                return nothing_after(segment, rest).map(|()| Then::Whole);
-            };
-            let at = Resource {
-                set,
-                steps: Vec::new(),
-                ty,
-                end_set: Some(set),
-                collection,
-                cast: false,
-                leaf: Leaf::Entities,
-            };
-            let mut walk = Walk { names, at };
-            if let Some((key, position)) = key {
-                walk.predicate(segment, key, position)?;
-            }
-            match walk.along(rest)? {
-                Target::Resource(resource) => Ok(Then::Entities(resource)),
-                _ => Err(segment.fault(&BAD_PATH, format!("Another operation cannot follow '{}'.", operation.name))),
-            }
+    if let Then::Entities(at) = whole {
+        let mut walk = Walk { names, at };
+        if let Some((key, position)) = key {
+            walk.predicate(segment, key, position)?;
         }
-        (None, _) if key.is_some() => Err(segment.fault(&BAD_PATH, format!("'{}' answers no entities and takes no key.", operation.name))),
-        (None, Some(ty)) => {
+        return match walk.along(rest)? {
+            Target::Resource(resource) => Ok(Then::Entities(resource)),
+            _ => Err(segment.fault(&BAD_PATH, format!("Another operation cannot follow '{}'.", operation.name))),
+        };
+    }
+    match &operation.result {
+        Some(ty) if operation.entities().is_none() => {
+            if key.is_some() {
+                return Err(segment.fault(&BAD_PATH, format!("'{}' answers no entities and takes no key.", operation.name)));
+            }
             let part = value(names.schema, (&operation.name, ty), segment, rest)?;
             nothing_after(part.last, part.rest)?;
             let (path, ty, raw) = (part.path, part.ty, part.raw);
-            Ok(if is_end { Then::Whole } else { Then::Part { path, ty, raw } })
+            Ok(Then::Part { path, ty, raw })
         }
-        (None, None) => nothing_after(segment, rest).map(|()| Then::Whole),
+        _ => nothing_after(segment, rest).map(|()| Then::Whole),
     }
 }
 
