@@ -11,6 +11,7 @@
 mod changes;
 mod rules;
 
+pub(super) use rules::restrict;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::Engine;

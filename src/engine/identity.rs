@@ -357,10 +357,19 @@ impl Engine {
     }
 
     pub(super) fn column_expr(&self, ty: TypeId, name: &str) -> Outcome<Expr> {
-        let property = self.schema.types[ty]
-            .property(name)
-            .ok_or_else(|| Fault::internal(format!("no property {name}")))?;
+        let property = self.property_of(ty, name)?;
         Ok(Expr::Column { source: 0, ty, property })
+    }
+
+    /// Whether a property of a row leads to one that is there for whom the statement is.
+    pub(super) fn seen_expr(&self, ty: TypeId, name: &str, target: TypeId) -> Outcome<Expr> {
+        let property = self.property_of(ty, name)?;
+        Ok(Expr::Seen {
+            source: 0,
+            ty,
+            property,
+            target,
+        })
     }
 
     /// Some properties of the rows of a built-in set, in the order of the key; the server's own look, so it sees everything.

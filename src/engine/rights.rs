@@ -73,6 +73,7 @@ impl Engine {
         }
         self.add_row_rules(&mut rights, user, tenant)?;
         self.add_acl_rules(session, &mut rights, user, tenant)?;
+        self.add_kind_rules(session, &mut rights, tenant)?;
         Ok(Some(Caller {
             user: holder.id,
             name: holder.name,

@@ -3,7 +3,7 @@
 //!
 //! A name is `<prefix>:<Set>Can<Read|Create|Update|Delete|Operation>` (`reference/appclusive.md` 4.1), where `*` stands for anything;
 //! `cop`, the administrator of a tenant; or of one of core4's protocols (`reference/core4.md` 2.3): `api://<expression>[/<letters of
-//! crud>]` for sets and operations, whose subject is `<Endpoint>.<Set>`, and `job://`, `app://` and `mongodb://`, which no set asks for.
+//! crud>]` for sets and operations, whose subject is `<Endpoint>.<Set>`, and `app://` and `mongodb://`, which no set asks for.
 //! Any other text is a permission too, of somebody who asks for it by that name.
 
 use std::collections::{HashMap, HashSet};
@@ -157,9 +157,7 @@ pub fn check_name(name: &str) -> Result<(), String> {
         && !has_blank
         && match protocol {
             "api" => Api::read(rest).is_some(),
-            "job" => rest
-                .rsplit_once('/')
-                .is_some_and(|(of, letter)| !of.is_empty() && !of.contains('/') && matches!(letter, "x" | "r") && expression(of).is_some()),
+            "job" => JobGrant::read(rest).is_some(),
             "app" | "mongodb" => true,
             _ => false,
         };
@@ -209,6 +207,25 @@ pub struct Grants {
     exact: HashSet<String>,
     patterns: Vec<String>,
     apis: Vec<Api>,
+    jobs: Vec<JobGrant>,
+}
+
+/// `job://EXPRESSION/x` or `/r`: jobs of the kinds that the expression fits, to make and change or only to see (reference core4, 2.5).
+#[derive(Debug)]
+struct JobGrant {
+    kinds: Regex,
+    changes: bool,
+}
+
+impl JobGrant {
+    fn read(rest: &str) -> Option<JobGrant> {
+        let (kinds, letter) = rest.rsplit_once('/')?;
+        let fits = !kinds.is_empty() && !kinds.contains('/') && matches!(letter, "x" | "r");
+        Some(JobGrant {
+            kinds: expression(kinds).filter(|_| fits)?,
+            changes: letter == "x",
+        })
+    }
 }
 
 impl Grants {
@@ -216,11 +233,12 @@ impl Grants {
     pub fn of<'a>(names: impl IntoIterator<Item = &'a str>) -> Grants {
         let mut grants = Grants::default();
         for name in names {
-            match name.strip_prefix("api://") {
-                Some(rest) => grants.apis.extend(Api::read(rest)),
+            match name.split_once("://") {
+                Some(("api", rest)) => grants.apis.extend(Api::read(rest)),
+                Some(("job", rest)) => grants.jobs.extend(JobGrant::read(rest)),
                 None if name == ADMINISTRATOR => grants.administrator = true,
-                None if name.contains('*') && !name.contains("://") => grants.patterns.push(name.to_owned()),
-                None => {}
+                None if name.contains('*') => grants.patterns.push(name.to_owned()),
+                _ => {}
             }
             grants.exact.insert(name.to_owned());
         }
@@ -297,6 +315,8 @@ pub struct Rights {
     operations: HashSet<(usize, usize)>,
     /// By verb.
     pub rows: [RowRules; 4],
+    /// Guarded kinds of jobs that the caller may not make or change.
+    pub closed_kinds: HashSet<String>,
 }
 
 /// What [`Rights`] are made of.
@@ -399,6 +419,20 @@ impl Rights {
             What::Set(set, verb) => self.reach(set, verb) == Reach::All,
             What::Operation(endpoint, index) => self.may_invoke(endpoint, index),
         })
+    }
+
+    /// Whether jobs of a guarded kind may be made and changed, or only seen.
+    pub fn may_job(&self, kind: &str, changes: bool) -> bool {
+        let mut about = self.grants.jobs.iter().filter(|grant| grant.changes || !changes);
+        self.administrator || about.any(|grant| grant.kinds.is_match(kind))
+    }
+
+    /// The names held that are about kinds of jobs.
+    pub fn job_names(&self) -> Vec<String> {
+        match self.administrator {
+            true => vec!["job://.*/x".to_owned()],
+            false => self.names.iter().filter(|name| name.starts_with("job://")).cloned().collect(),
+        }
     }
 
     /// Whether there is anything that these rights allow.

@@ -134,6 +134,8 @@ pub struct House {
     clock: Arc<AtomicI64>,
     /// What is there.
     pub look: Look,
+    /// Numbers of the workers' rows: they are runners, whose lease jobs may say.
+    runners: Vec<i64>,
     _database: Database,
 }
 
@@ -157,11 +159,12 @@ impl House {
         if matches!(look, Look::Sqlite(_)) {
             look.run("PRAGMA busy_timeout = 10000");
         }
-        let house = House {
+        let mut house = House {
             engine,
             db,
             clock,
             look,
+            runners: Vec::new(),
             _database: database,
         };
         for kind in KINDS.iter().filter(|kind| kind.name != "external") {
@@ -177,6 +180,12 @@ impl House {
             house.create(caller, "JobKinds", &values);
         }
         house.create(caller(1, 1), "JobKinds", &[("Name", text("*"))]);
+        house.runners = (0..WORKERS.len())
+            .map(|number| {
+                let name = worker(number).name;
+                house.create(caller(ROOT, 1), "Runners", &[("Name", text(&name))])
+            })
+            .collect();
         house
     }
 
@@ -191,12 +200,12 @@ impl House {
         self.db.read_now(|session| job(&self.engine, session)).expect("it can be read")
     }
 
-    fn create(&self, caller: Caller, set: &'static str, values: &[(&'static str, Value)]) {
+    fn create(&self, caller: Caller, set: &'static str, values: &[(&'static str, Value)]) -> i64 {
         let (engine, values) = (self.engine.clone(), values.to_vec());
         let made = self
             .db
-            .write_now(move |session| create(&engine, session, &caller, set, values, &[]).map(drop));
-        made.expect("it can be made");
+            .write_now(move |session| create(&engine, session, &caller, set, values, &[]));
+        made.expect("it can be made")
     }
 
     /// How many rows a set has.
@@ -236,7 +245,8 @@ impl House {
             Act::Pause(paused) => self.pause(*paused),
             _ => {
                 let (engine, act, numbers) = (self.engine.clone(), act.clone(), numbers.to_vec());
-                let done = self.db.write_now(move |session| run(&engine, session, &act, &numbers));
+                let runners = self.runners.clone();
+                let done = self.db.write_now(move |session| run(&engine, session, &act, &numbers, &runners));
                 return done.map_err(|fault| {
                     assert!(fault.kind.status < 500, "{fault}: {:?}", fault.cause);
                     fault.kind.status
@@ -350,8 +360,7 @@ fn worker(number: usize) -> Worker {
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
     Worker {
         name: format!("worker {number}"),
-        // Threads of an instance have a lease of their own, which no job changes.
-        runner: Some(number as i64 + 1),
+        runner: None,
         registration: [number as u8 + 1; 16],
         tenant: of.tenant.map(|tenant| TENANTS[tenant]),
         kinds: words(of.kinds),
@@ -366,12 +375,16 @@ fn hold(claim: &Claim) -> Hold {
     }
 }
 
-fn run(engine: &Engine, session: &mut Session<'_>, act: &Act, numbers: &[i64]) -> Outcome<Real> {
+fn run(engine: &Engine, session: &mut Session<'_>, act: &Act, numbers: &[i64], runners: &[i64]) -> Outcome<Real> {
     let number = |id: &usize| number(*id, numbers);
     match act {
         Act::Create(maker) => return make(engine, session, maker, numbers).map(Real::Job),
         Act::Claim(number) => {
-            let job = engine.claim_job(session, &worker(*number))?;
+            let worker = Worker {
+                runner: Some(runners[*number]),
+                ..worker(*number)
+            };
+            let job = engine.claim_job(session, &worker)?;
             return Ok(Real::Claim(job.map(|job| (job.id, job.attempt))));
         }
         Act::Sweep => while engine.sweep_jobs(session)? {},

@@ -29,15 +29,7 @@ impl Engine {
         if rights.rows[Verb::Read as usize].contains_key(&nodes) {
             for (set, name, target) in [("Acls", "EntityId", "Nodes"), ("Aces", "AclId", "Acls")] {
                 let (ty, target) = (self.core_type(set)?, self.core_type(target)?);
-                let column = self.column_expr(ty, name)?;
-                let Expr::Column { property, .. } = column else { continue };
-                let seen = Expr::Seen {
-                    source: 0,
-                    ty,
-                    property,
-                    target,
-                };
-                let rule = equals(column, 0).or(seen);
+                let rule = equals(self.column_expr(ty, name)?, 0).or(self.seen_expr(ty, name, target)?);
                 for verb in [Verb::Read, Verb::Update, Verb::Delete] {
                     restrict(rights, verb, ty, rule.clone());
                 }
@@ -168,7 +160,7 @@ fn both(one: Option<Expr>, other: Expr) -> Option<Expr> {
 }
 
 /// Of the rows that were there for a verb only those remain for which a rule holds.
-fn restrict(rights: &mut Rights, verb: Verb, ty: TypeId, rule: Expr) {
+pub(in crate::engine) fn restrict(rights: &mut Rights, verb: Verb, ty: TypeId, rule: Expr) {
     let rows = Arc::make_mut(&mut rights.rows[verb as usize]);
     let before = rows.remove(&ty);
     rows.extend(both(before, rule).map(|rule| (ty, rule)));

@@ -17,6 +17,13 @@ fn job(engine: &Engine, bound: &Bound) -> Outcome<Job> {
     }
 }
 
+/// The same for somebody who does not work on it.
+fn permitted(engine: &Engine, caller: &Caller, bound: &Bound) -> Outcome<Job> {
+    let job = job(engine, bound)?;
+    engine.may_job(caller, &job.kind)?;
+    Ok(job)
+}
+
 /// A job as the answer.
 pub(super) fn shown(engine: &Engine, job: Job) -> Outcome<Given> {
     let set = engine.schema.endpoint("Core").and_then(|core| core.set_names.get("Jobs")).copied();
@@ -70,28 +77,28 @@ pub fn history(engine: &Engine, session: &mut Session<'_>, caller: &Caller, _: &
 }
 
 /// A draft is complete.
-pub fn submit(engine: &Engine, session: &mut Session<'_>, _: &Caller, bound: &Bound, _: &[Value]) -> Outcome<Given> {
-    let mut job = job(engine, bound)?;
+pub fn submit(engine: &Engine, session: &mut Session<'_>, caller: &Caller, bound: &Bound, _: &[Value]) -> Outcome<Given> {
+    let mut job = permitted(engine, caller, bound)?;
     engine.submit_job(session, &mut job)?;
     shown(engine, job)
 }
 
 /// Nobody is to work on it any more.
 pub fn kill(engine: &Engine, session: &mut Session<'_>, caller: &Caller, bound: &Bound, _: &[Value]) -> Outcome<Given> {
-    let mut job = job(engine, bound)?;
+    let mut job = permitted(engine, caller, bound)?;
     engine.kill_job(session, &mut job, &caller.name)?;
     shown(engine, job)
 }
 
 /// Takes it away with all that belongs to it.
 pub fn remove(engine: &Engine, session: &mut Session<'_>, caller: &Caller, bound: &Bound, _: &[Value]) -> Outcome<Given> {
-    engine.remove_job(session, &mut job(engine, bound)?, &caller.name)?;
+    engine.remove_job(session, &mut permitted(engine, caller, bound)?, &caller.name)?;
     Ok(Given::Nothing)
 }
 
 /// Due now, or done again by a new job, which is answered.
 pub fn restart(engine: &Engine, session: &mut Session<'_>, caller: &Caller, bound: &Bound, _: &[Value]) -> Outcome<Given> {
-    let mut job = job(engine, bound)?;
+    let mut job = permitted(engine, caller, bound)?;
     let restarted = engine.restart_job(session, caller, &mut job)?;
     match restarted {
         Restarted::Same => shown(engine, job),
@@ -100,8 +107,8 @@ pub fn restart(engine: &Engine, session: &mut Session<'_>, caller: &Caller, boun
 }
 
 /// One more attempt after the end.
-pub fn retry(engine: &Engine, session: &mut Session<'_>, _: &Caller, bound: &Bound, _: &[Value]) -> Outcome<Given> {
-    let mut job = job(engine, bound)?;
+pub fn retry(engine: &Engine, session: &mut Session<'_>, caller: &Caller, bound: &Bound, _: &[Value]) -> Outcome<Given> {
+    let mut job = permitted(engine, caller, bound)?;
     engine.retry_job(session, &mut job)?;
     shown(engine, job)
 }
@@ -168,17 +175,23 @@ pub fn defer(engine: &Engine, session: &mut Session<'_>, _: &Caller, bound: &Bou
 }
 
 /// Somebody outside says how it ended.
-pub fn job_result(engine: &Engine, session: &mut Session<'_>, _: &Caller, bound: &Bound, arguments: &[Value]) -> Outcome<Given> {
-    outside(engine, session, bound, arguments, true)
+pub fn job_result(engine: &Engine, session: &mut Session<'_>, caller: &Caller, bound: &Bound, arguments: &[Value]) -> Outcome<Given> {
+    outside(engine, session, caller, (bound, arguments), true)
 }
 
 /// Somebody outside says what went wrong; it goes on.
-pub fn job_error(engine: &Engine, session: &mut Session<'_>, _: &Caller, bound: &Bound, arguments: &[Value]) -> Outcome<Given> {
-    outside(engine, session, bound, arguments, false)
+pub fn job_error(engine: &Engine, session: &mut Session<'_>, caller: &Caller, bound: &Bound, arguments: &[Value]) -> Outcome<Given> {
+    outside(engine, session, caller, (bound, arguments), false)
 }
 
-fn outside(engine: &Engine, session: &mut Session<'_>, bound: &Bound, arguments: &[Value], ends: bool) -> Outcome<Given> {
+fn outside(
+    engine: &Engine,
+    session: &mut Session<'_>,
+    caller: &Caller,
+    (bound, arguments): (&Bound, &[Value]),
+    ends: bool,
+) -> Outcome<Given> {
     let result = text_of(&arguments[0]).unwrap_or_default();
-    engine.job_result(session, &mut job(engine, bound)?, result, ends)?;
+    engine.job_result(session, &mut permitted(engine, caller, bound)?, result, ends)?;
     Ok(Given::Value(Value::Boolean(true)))
 }

@@ -120,7 +120,10 @@ impl Engine {
         if kind != EXTERNAL {
             check_arguments(&arguments)?;
         }
-        check_lists(&new.values[index("Tags")?], &new.values[index("Chain")?])?;
+        let following = check_lists(&new.values[index("Tags")?], &new.values[index("Chain")?])?;
+        for kind in following.iter().chain([&kind]) {
+            self.may_job(caller, kind)?;
+        }
         let tenant = ty.tenant.and_then(|index| guid(&new.values[index])).unwrap_or(caller.tenant);
         let defaults = kinds::of(self, session, tenant, &kind)?;
         for (name, default) in [
@@ -280,7 +283,9 @@ pub(in crate::engine) fn check_arguments(arguments: &Value) -> Outcome<()> {
     }
 }
 
-fn check_lists(tags: &Value, chain: &Value) -> Outcome<()> {
+/// The kinds of the jobs that are to follow, after a look at them and at the tags.
+fn check_lists(tags: &Value, chain: &Value) -> Outcome<Vec<String>> {
+    let mut kinds = Vec::new();
     if let Value::Text(json) = tags {
         let tags: Vec<String> = serde_json::from_str(json).unwrap_or_default();
         check_tags(&tags)?;
@@ -293,9 +298,10 @@ fn check_lists(tags: &Value, chain: &Value) -> Outcome<()> {
         for step in &steps {
             let parameters = step.get("Parameters").and_then(Json::as_str);
             check_arguments(&parameters.map_or(Value::Null, word))?;
+            kinds.extend(step.get("Kind").and_then(Json::as_str).map(str::to_owned));
         }
     }
-    Ok(())
+    Ok(kinds)
 }
 
 /// Tags are few, and words.

@@ -10,6 +10,7 @@ mod command;
 mod driven;
 mod enqueue;
 mod follow;
+mod guard;
 mod history;
 mod job;
 mod kinds;

@@ -229,7 +229,7 @@ impl Engine {
         let names = SCOPE
             .iter()
             .flat_map(|(set, operations)| operations.iter().map(move |operation| format!("{prefix}:{set}Can{operation}")));
-        let scope: Vec<String> = names.collect();
+        let scope: Vec<String> = names.chain(caller.rights.job_names()).collect();
         if let Some(missing) = scope.iter().find(|name| !caller.rights.covers(name)) {
             let message = format!("A runner may do no more than its maker: none of your roles has {missing}.");
             return Err(Fault::new(&fault::FORBIDDEN, message));
@@ -274,6 +274,9 @@ impl Engine {
     pub fn register_runner(&self, session: &mut Session<'_>, caller: &Caller, new: &Registering) -> Outcome<Registration> {
         let mut runner = self.runner_of(session, caller)?;
         new.check()?;
+        for kind in &new.kinds {
+            self.may_job(caller, kind)?;
+        }
         if !new.force && self.is_alive(session, &runner)? {
             let message = "Another process has registered with this token, and is alive: end it, wait, or say Force.";
             return Err(Fault::new(&fault::CONFLICT, message));

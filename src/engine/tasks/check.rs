@@ -187,6 +187,7 @@ impl Engine {
         if !["Kind", "Class", "Command", "Parameters"].iter().all(|name| is_same(name)) {
             // Whoever has something done by a task could have made the job himself.
             self.scope(caller, self.core_type("Jobs")?, None, Verb::Create)?;
+            self.may_job(caller, &kind)?;
             self.known_kind(session, tenant, &kind)?;
             check_arguments(row.value("Parameters"))?;
         }

@@ -15,6 +15,7 @@ mod options;
 mod queue;
 mod report;
 mod rivals;
+mod schedule;
 mod servers;
 
 use std::path::Path;
@@ -73,6 +74,9 @@ fn run(options: &Options) -> Outcome<()> {
         }
         if options.takes("queue") {
             report.queue.extend(queue::lines(server, &folder.path, options.jobs)?);
+        }
+        if options.takes("tasks") {
+            report.note(schedule::note(server)?);
         }
     }
     for case in cases::all().iter().filter(|case| options.takes(case.name)) {

@@ -12,7 +12,7 @@ Usage: cargo run --release -p odata-tests --bin bench -- [OPTIONS]
       --rows N         rows of the set that is read and changed [default: 1000000]
       --seconds N      measuring time over all cases and servers [default: 120]
       --rounds N       rounds of the interleaved run; figures are medians over them [default: 5]
-      --only A,B       only cases whose name contains one of these words (also: walk, batch, identity, stream, queue, debug)
+      --only A,B       only cases whose name contains one of these words (also: walk, batch, identity, stream, queue, tasks, debug)
       --jobs N         jobs of the queue [default: 5000]
       --postgres URL   use this PostgreSQL database instead of starting one; its Bench tables are filled
       --no-postgres    leave PostgreSQL out

@@ -16,7 +16,7 @@ use crate::client::{Client, Request};
 use crate::servers::Server;
 
 /// Runners, and connections that enqueue, at the same time.
-const MANY: usize = 8;
+pub const MANY: usize = 8;
 /// Jobs whose way to a runner that waits is timed.
 const WAITED_FOR: u64 = 300;
 /// How often the bare statement is measured; the median counts.
@@ -38,9 +38,9 @@ pub struct Line {
 }
 
 /// Times of many of the same, in nanoseconds, and how long all of them took.
-struct Times {
-    each: Vec<u64>,
-    seconds: f64,
+pub struct Times {
+    pub each: Vec<u64>,
+    pub seconds: f64,
 }
 
 impl Times {
@@ -65,7 +65,8 @@ struct Runner {
     registration: String,
 }
 
-fn json_of(client: &mut Client, request: &Request, expected: u16) -> Outcome<Value> {
+/// The answer to a request, which has this status.
+pub fn json_of(client: &mut Client, request: &Request, expected: u16) -> Outcome<Value> {
     let (status, body) = client.send(request)?;
     match status == expected {
         true => Ok(serde_json::from_slice(body).unwrap_or_default()),
@@ -73,7 +74,8 @@ fn json_of(client: &mut Client, request: &Request, expected: u16) -> Outcome<Val
     }
 }
 
-fn post(target: impl Into<String>, body: Value) -> Request {
+/// A POST of JSON.
+pub fn post(target: impl Into<String>, body: Value) -> Request {
     Request {
         method: "POST",
         target: target.into(),
@@ -136,7 +138,7 @@ impl Runner {
 }
 
 /// Runs the same in threads, each with one of `states`, and says how long it took.
-fn together<S: Send>(states: Vec<S>, work: impl Fn(S) -> Outcome<Vec<u64>> + Sync) -> Outcome<Times> {
+pub fn together<S: Send>(states: Vec<S>, work: impl Fn(S) -> Outcome<Vec<u64>> + Sync) -> Outcome<Times> {
     let begin = Instant::now();
     let work = &work;
     let results: Vec<Result<Vec<u64>, String>> = std::thread::scope(|scope| {
