@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Map;
 
@@ -28,6 +28,8 @@ pub(super) struct Pool {
     worker: Worker,
     /// What is being done: its attempt, and what tells it to stop.
     held: Mutex<HashMap<i64, (i64, Arc<AtomicBool>)>>,
+    /// How often the bell had rung when there was nothing to claim, and when that was.
+    found_none: Mutex<Option<(u64, Instant)>>,
 }
 
 impl Pool {
@@ -50,6 +52,7 @@ impl Pool {
                 tags: Vec::new(),
             },
             held: Mutex::default(),
+            found_none: Mutex::default(),
         });
         let mut handles = Vec::with_capacity(threads + 1);
         for _ in 0..threads {
@@ -65,7 +68,7 @@ impl Pool {
     fn work(&self, stop: &Stop) {
         while !stop.is_told() {
             let rung = self.engine.desk.work.count();
-            match self.claim() {
+            match self.claim(rung) {
                 Ok(Some(job)) => self.carry_out(&job),
                 Ok(None) => self.engine.desk.work.wait(rung, LOOK),
                 Err(fault) => {
@@ -76,10 +79,18 @@ impl Pool {
         }
     }
 
-    fn claim(&self) -> Outcome<Option<Job>> {
-        if !self.db.read_now(|session| self.engine.is_job_waiting(session, &self.worker))? {
+    /// The next job. When one thread has found none, the others need not look until the bell has rung again.
+    fn claim(&self, rung: u64) -> Outcome<Option<Job>> {
+        let mut found_none = self.found_none.lock().unwrap_or_else(PoisonError::into_inner);
+        if found_none.is_some_and(|(since, at)| since == rung && at.elapsed() < LOOK) {
             return Ok(None);
         }
+        *found_none = None;
+        if !self.db.read_now(|session| self.engine.is_job_waiting(session, &self.worker))? {
+            *found_none = Some((rung, Instant::now()));
+            return Ok(None);
+        }
+        drop(found_none);
         let (engine, worker) = (self.engine.clone(), self.worker.clone());
         self.db.write_now(move |session| engine.claim_job(session, &worker))
     }

@@ -2,7 +2,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::Outcome;
 
@@ -33,9 +33,14 @@ impl Request {
     }
 }
 
+/// Servers close what is idle for five seconds: after this time the next request has a new connection.
+const IDLE: Duration = Duration::from_secs(3);
+
 /// A connection that stays open.
 pub struct Client {
     stream: TcpStream,
+    address: String,
+    used: Instant,
     head: String,
     out: Vec<u8>,
     buffer: Vec<u8>,
@@ -44,11 +49,10 @@ pub struct Client {
 impl Client {
     /// Connects to `127.0.0.1:port`; `headers` go with every request, each line ending in CR LF.
     pub fn connect(address: &str, headers: &str) -> Outcome<Client> {
-        let stream = TcpStream::connect(address)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(Duration::from_secs(60)))?;
         Ok(Client {
-            stream,
+            stream: open(address)?,
+            address: address.to_owned(),
+            used: Instant::now(),
             head: format!("Host: {address}\r\n{headers}"),
             out: Vec::new(),
             buffer: Vec::with_capacity(64 * 1024),
@@ -57,6 +61,10 @@ impl Client {
 
     /// Sends a request and reads the whole answer: status and body. The body stays valid until the next call.
     pub fn send(&mut self, request: &Request) -> Outcome<(u16, &[u8])> {
+        if self.used.elapsed() > IDLE {
+            self.stream = open(&self.address)?;
+        }
+        self.used = Instant::now();
         self.out.clear();
         let (head, more) = (&self.head, request.headers);
         write!(self.out, "{} {} HTTP/1.1\r\n{head}{more}", request.method, request.target)?;
@@ -131,6 +139,13 @@ impl Client {
             }
         }
     }
+}
+
+fn open(address: &str) -> Outcome<TcpStream> {
+    let stream = TcpStream::connect(address)?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+    Ok(stream)
 }
 
 /// `Authorization: Basic`, as a header line.

@@ -28,7 +28,6 @@ const TICKS: f64 = 100.0;
 /// What was found out about a server, as a sentence.
 pub fn note(server: &Server) -> Outcome<String> {
     eprintln!("bench: scheduler, {}", server.name);
-    let mut admin = Client::connect(&server.address, &server.headers)?;
     let begin = Instant::now();
     make_quiet(server)?;
     let made = QUIET as f64 / begin.elapsed().as_secs_f64();
@@ -41,9 +40,9 @@ pub fn note(server: &Server) -> Outcome<String> {
         (Some(before), Some(after)) => format!(" (and {:.2} % in the database)", percent(after.saturating_sub(before))),
         _ => String::new(),
     };
-    make_lively(&mut admin)?;
+    make_lively(server)?;
     std::thread::sleep(WATCHED);
-    let mut late = lateness(&mut admin)?;
+    let mut late = lateness(server)?;
     if late.is_empty() {
         return Err("no task has started twice".into());
     }
@@ -85,11 +84,12 @@ fn make_quiet(server: &Server) -> Outcome<()> {
 }
 
 /// Tasks that start at once, and then every [`INTERVAL`]; they are made one after the other, evenly over one.
-fn make_lively(client: &mut Client) -> Outcome<()> {
+fn make_lively(server: &Server) -> Outcome<()> {
+    let mut client = Client::connect(&server.address, &server.headers)?;
     let (begin, condition) = (Instant::now(), format!("every {} seconds", INTERVAL.as_secs()));
     for number in 0..LIVELY {
         std::thread::sleep((INTERVAL * number / LIVELY).saturating_sub(begin.elapsed()));
-        make(client, &format!("lively {number}"), &condition)?;
+        make(&mut client, &format!("lively {number}"), &condition)?;
     }
     Ok(())
 }
@@ -100,11 +100,12 @@ fn make(client: &mut Client, name: &str, condition: &str) -> Outcome<()> {
 }
 
 /// By how many milliseconds each start but a task's first was later than [`INTERVAL`] after the one before.
-fn lateness(client: &mut Client) -> Outcome<Vec<f64>> {
+fn lateness(server: &Server) -> Outcome<Vec<f64>> {
+    let mut client = Client::connect(&server.address, &server.headers)?;
     let mut starts: HashMap<String, Vec<i64>> = HashMap::new();
     let mut target = "/api/Core/Runs?$select=TaskName,Start&$orderby=Id".to_owned();
     loop {
-        let page = json_of(client, &Request::get(&target), 200)?;
+        let page = json_of(&mut client, &Request::get(&target), 200)?;
         for run in page["value"].as_array().into_iter().flatten() {
             let text = |name: &str| run[name].as_str().unwrap_or_default();
             let start = text_to_ticks(text("Start").trim_end_matches('Z')).ok_or("a run has no start")?;
