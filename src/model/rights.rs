@@ -253,11 +253,13 @@ impl Grants {
             || self.apis.iter().any(|api| api.allows(target))
     }
 
-    /// Whether who holds these holds `name`, too, be it a pattern itself.
+    /// Whether who holds these holds `name`, too, be it a pattern itself. What no pattern allows is within none: to be the administrator, and
+    /// the names of protocols.
     fn covers(&self, name: &str, guarded: &[String]) -> bool {
         let named: Vec<&String> = guarded.iter().filter(|literal| name.contains(literal.as_str())).collect();
-        let fits = |pattern: &&String| fits(pattern, name) && named.iter().all(|literal| pattern.contains(literal.as_str()));
-        self.administrator || self.exact.contains(name) || !name.contains("://") && self.patterns.iter().any(|pattern| fits(&pattern))
+        let fits = |pattern: &String| fits(pattern, name) && named.iter().all(|literal| pattern.contains(literal.as_str()));
+        let may_fit = name != ADMINISTRATOR && !name.contains("://");
+        self.administrator || self.exact.contains(name) || may_fit && self.patterns.iter().any(fits)
     }
 }
 

@@ -97,6 +97,15 @@ fn nobody_grants_more() {
         ("*:*Can*", "Apc:NotesCanRead", true),
         ("*:*Can*", "Apc:UsersCanCreate", false),
         ("*:*Can*", "cop", false),
+        ("*", "cop", false),
+        ("c*", "cop", false),
+        ("*p", "cop", false),
+        ("*", "*", true),
+        ("*", "c*", true),
+        ("c*", "*", false),
+        ("*", "Apc:UsersCan*", false),
+        ("*", "api://Core", false),
+        ("*", "app://x*", false),
         ("*:*Can*", "api://Core", false),
         ("Apc:UsersCan*", "Apc:UsersCanCreate", true),
         ("Apc:UsersCanCreate", "Apc:UsersCan*", false),
@@ -105,5 +114,20 @@ fn nobody_grants_more() {
         ("Machine:*", "Machine:Start", true),
     ] {
         assert_eq!(Grants::of([held]).covers(asked, &guarded), expected, "{held} {asked}");
+    }
+}
+
+#[test]
+fn a_scope_is_never_more_than_it_says() {
+    let scope = ["*".to_owned()];
+    for held in ["cop", "*"] {
+        let holding = Holding {
+            names: vec![held.to_owned()],
+            limit: Some(&scope),
+            ..Holding::default()
+        };
+        let rights = Rights::new(&Targets::default(), holding);
+        assert!(!rights.administrator && !rights.covers(ADMINISTRATOR), "{held}");
+        assert!(rights.covers("*") && rights.covers("Machine:Start"), "{held}");
     }
 }
