@@ -4,10 +4,12 @@
 //! password or mail address may be changed), and the name of a permission that roles hold.
 
 use super::Engine;
+use super::accounts::people;
 use super::catalogue::BUILT_IN;
 use super::permission::forbidden;
 use super::rights::Which;
 use super::row::Entity;
+use crate::auth::ldap;
 use crate::model::caller::{Caller, Guid, SYSTEM_TENANT, role};
 use crate::model::edm::Value;
 use crate::model::fault::{self, Fault, Outcome};
@@ -90,6 +92,9 @@ impl Engine {
                         "Built-in roles are the server's: they keep their names, and stay.",
                     )
                     .of("RoleType"));
+                }
+                if let Some(name) = after.filter(|_| !same("Name")).and_then(|role| text(role, "Name")) {
+                    self.check_row_roles(caller, [name.as_str()])?;
                 }
                 match before.and_then(|role| self.number_of(role)) {
                     Some(role) => self.check_role(session, caller, role),
@@ -230,20 +235,34 @@ impl Engine {
             return Err(more_than_held());
         }
         let roles = self.with_included(session, vec![first], tenant, Which::All)?;
+        self.check_row_roles(caller, roles.iter().map(|role| role.name.as_str()))?;
         let names = self.permissions_of(session, roles.iter().map(|role| role.id).collect())?;
         self.check_covers(caller, names)
     }
 
-    /// Whether the caller holds all that a user holds.
+    /// Whether the caller holds all that a user holds. What somebody holds in other tenants, and whether the caller does, is not seen from
+    /// this one: that is for operators.
     fn check_power_over(&self, session: &mut Session<'_>, caller: &Caller, user: i64) -> Outcome<()> {
         if caller.rights.operator {
             return Ok(());
         }
-        let (operator, names) = self.power_of(session, user)?;
-        if operator {
-            return Err(more_than_held());
-        }
+        let (roles, names) = self.power_of(session, user)?.ok_or_else(more_than_held)?;
+        self.check_row_roles(caller, roles.iter().map(|role| role.name.as_str()))?;
         self.check_covers(caller, names)
+    }
+
+    /// Whether the caller may have to do with roles of these names: rules about rows in schema files go by the names of roles, so that such a
+    /// role is power before it holds any permission.
+    fn check_row_roles<'a>(&self, caller: &Caller, names: impl IntoIterator<Item = &'a str>) -> Outcome<()> {
+        let rules = || self.schema.types.iter().flat_map(|ty| &ty.rows);
+        let has_rows = |name: &str| rules().any(|rule| rule.roles.iter().any(|role| role == name));
+        let is_held = |name: &str| caller.rights.roles.iter().any(|role| role.name == name);
+        match caller.rights.administrator || names.into_iter().all(|name| is_held(name) || !has_rows(name)) {
+            true => Ok(()),
+            false => Err(forbidden(
+                "Rules about rows go by this role: it is for administrators, and for those who hold it.",
+            )),
+        }
     }
 
     /// Whether every one of some permissions is the caller's, too.
@@ -254,27 +273,42 @@ impl Engine {
         }
     }
 
-    /// After a change of a row that is power, or of a link between two: the root tenant keeps an operator, and an administrator does not
-    /// leave his tenant without one.
+    /// Before a change of a row that is power, or of a link between two: the tenant that has somebody who may do everything in it, and is to
+    /// keep such a one ([`keep_administrator`](Engine::keep_administrator)). An operator may leave any tenant without but the root.
+    pub(super) fn administered(&self, session: &mut Session<'_>, caller: &Caller, ty: TypeId) -> Outcome<Option<Guid>> {
+        if self.power(ty)?.is_none() {
+            return Ok(None);
+        }
+        let tenant = if caller.rights.operator { SYSTEM_TENANT } else { caller.tenant };
+        Ok(self.has_administrator(session, tenant, None)?.then_some(tenant))
+    }
+
+    /// After it. `moved` does not count ([`moved`](Engine::moved)).
     ///
     /// # Errors
     /// `CONFLICT`
-    pub(super) fn keep_administrator(&self, session: &mut Session<'_>, caller: &Caller, ty: TypeId) -> Outcome<()> {
-        if self.power(ty)?.is_none() {
+    pub(super) fn keep_administrator(&self, session: &mut Session<'_>, tenant: Option<Guid>, moved: Option<i64>) -> Outcome<()> {
+        let Some(tenant) = tenant else { return Ok(()) };
+        if self.has_administrator(session, tenant, moved)? {
             return Ok(());
         }
-        let rights = &caller.rights;
-        if rights.operator && !self.has_administrator(session, SYSTEM_TENANT)? {
-            return Err(Fault::new(&fault::CONFLICT, "Somebody has to be left who may do everything."));
-        }
-        if rights.administrator && !rights.operator && !self.has_administrator(session, caller.tenant)? {
-            return Err(Fault::new(&fault::CONFLICT, "The tenant needs an administrator."));
-        }
-        Ok(())
+        let message = match tenant == SYSTEM_TENANT {
+            true => "Somebody has to be left who may do everything, and can sign in.",
+            false => "The tenant needs an administrator who can sign in.",
+        };
+        Err(Fault::new(&fault::CONFLICT, message))
     }
 
-    /// Whether an active user of a tenant may do everything in it; in the root tenant, in all.
-    fn has_administrator(&self, session: &mut Session<'_>, tenant: Guid) -> Outcome<bool> {
+    /// The number of a user whom another system is to know from now on by the name that he had: whether it does, nobody has said.
+    pub(super) fn moved(&self, current: &Entity, changed: &Entity) -> Option<i64> {
+        let differs = |name: &str| self.text_of(current, name) != self.text_of(changed, name);
+        let is_user = self.core_type("Users").is_ok_and(|users| users == current.ty);
+        self.number_of(changed)
+            .filter(|_| is_user && differs("ExternalType") && !differs("ExternalId"))
+    }
+
+    /// Whether an active user of a tenant who can sign in may do everything in it; in the root tenant, in all. `moved` has to have a password.
+    pub(super) fn has_administrator(&self, session: &mut Session<'_>, tenant: Guid, moved: Option<i64>) -> Outcome<bool> {
         let mut roles = match tenant == SYSTEM_TENANT {
             true => self.built_in_role(session, tenant, role::UBER_ADMIN)?,
             false => self.roles_with(session, ADMINISTRATOR)?,
@@ -288,9 +322,13 @@ impl Engine {
             far,
             values: roles.into_iter().map(|role| vec![Value::Integer(role.id)]).collect(),
         };
-        let users = self.columns(session, self.core_type("Users")?, &["Tid", "Active"], None, vec![holders])?;
-        let of = Value::Bytes(tenant.to_vec());
-        Ok(users.iter().any(|user| user[0] == of && user[1] == Value::Boolean(true)))
+        let names = ["Tid", "Active", "Id", "Password", "ExternalType", "ExternalId"];
+        let users = self.columns(session, self.core_type("Users")?, &names, None, vec![holders])?;
+        let (of, moved) = (Value::Bytes(tenant.to_vec()), moved.map(Value::Integer));
+        Ok(users.iter().any(|user| match user.as_slice() {
+            [home, Value::Boolean(true), id, proofs @ ..] => *home == of && can_sign_in(proofs, Some(id) == moved.as_ref()),
+            _ => false,
+        }))
     }
 
     fn number_of(&self, entity: &Entity) -> Option<i64> {
@@ -305,6 +343,18 @@ impl Engine {
             _ => None,
         }
     }
+}
+
+/// Whether a user with this `Password`, `ExternalType` and `ExternalId` can sign in: by a password that is tested here, which a directory's
+/// people have none of, or as whom another system knows.
+fn can_sign_in(proofs: &[Value], is_moved: bool) -> bool {
+    let text = |at: usize| match proofs.get(at) {
+        Some(Value::Text(text)) => text.as_str(),
+        _ => "",
+    };
+    let (password, source, id) = (text(0), text(1), text(2));
+    let is_known = !people::INTERNAL.contains(&source) && !id.is_empty() && !is_moved;
+    is_known || !password.is_empty() && !source.eq_ignore_ascii_case(ldap::SOURCE)
 }
 
 fn as_number(key: &[Value]) -> Option<i64> {

@@ -3,7 +3,7 @@
 
 use super::Engine;
 use super::identity::{self, User};
-use crate::model::caller::{Caller, Guid, SYSTEM_TENANT, SYSTEM_USER, role};
+use crate::model::caller::{Guid, SYSTEM_TENANT, SYSTEM_USER, role};
 use crate::model::edm::Value;
 use crate::model::fault::{self, Fault, Outcome};
 use crate::store::{Pair, Restriction, Session};
@@ -138,16 +138,18 @@ struct Change {
 }
 
 impl Change {
-    /// Makes it; whether that is done. The last who may do everything keeps the role for that, whatever the other system says.
+    /// Makes it; whether that is done. The last who may do everything in his tenant keeps the role for that,
+    /// whatever the other system says.
     fn make(&self, engine: &Engine, session: &mut Session<'_>, external: &External, user: &User) -> Outcome<bool> {
         let (what, source) = (if self.give { "GiveRole" } else { "TakeRole" }, external.source.as_str());
         if self.give {
             engine.link_role(session, self.role, user.id)?;
         } else {
-            let (ty, table, near, far) = engine.role_link("Users")?;
+            let (_, table, near, far) = engine.role_link("Users")?;
+            let administered = engine.has_administrator(session, user.tenant, None)?.then_some(user.tenant);
             let (role, holder) = ([Value::Integer(self.role)], [Value::Integer(user.id)]);
             Pair::new(&engine.schema, table, (&near, &role), (&far, &holder)).delete(session)?;
-            if let Err(fault) = engine.keep_administrator(session, &Caller::server(), ty) {
+            if let Err(fault) = engine.keep_administrator(session, administered, None) {
                 tracing::warn!(user = user.name, source, "the role {} is not taken: {fault}", self.name);
                 engine.link_role(session, self.role, user.id)?;
                 return Ok(false);

@@ -81,11 +81,12 @@ impl Engine {
             .ok_or_else(Fault::not_found)?;
         self.claim(session, caller, &Place::of(own.ty, own.set, own.key.clone()), Verb::Update)?;
         self.check_grant(session, caller, (own.ty, navigation), &own.key, &key)?;
+        let administered = self.administered(session, caller, own.ty)?;
         Pair::new(&self.schema, *table, (near, &own.key), (far, &key)).delete(session)?;
         self.audit_link(session, caller, &own, (place.ty, &key), "Unlinked")?;
         self.touched(session, own.ty)?;
         self.touched(session, place.ty)?;
-        self.keep_administrator(session, caller, own.ty)
+        self.keep_administrator(session, administered, None)
     }
 
     /// Where the links of a path are, and the entity that they belong to.
@@ -380,6 +381,7 @@ impl Engine {
             .extend(hidden.iter().map(|(column, value)| (column.as_str(), value.clone())));
         self.check_power(session, caller, Some(current), Some(changed))?;
         tenants::check_change(self, session, caller, current, changed)?;
+        let administered = self.administered(session, caller, current.ty)?;
         update.run(session)?;
         self.check_within(session, scope, changed)?;
         if entity.security {
@@ -389,7 +391,7 @@ impl Engine {
         self.task_written(session, Some(current), changed)?;
         self.audit_change(session, caller, Some(current), Some(changed))?;
         self.touched(session, current.ty)?;
-        self.keep_administrator(session, caller, current.ty)
+        self.keep_administrator(session, administered, self.moved(current, changed))
     }
 
     /// What the links of an update's body change in the entity's own row, and what they change elsewhere (WR-36, ATM-42). `given` are

@@ -193,24 +193,32 @@ impl Engine {
         })
     }
 
-    /// Whether a user is an operator, and the permissions that he holds in his own tenant, be he active or not.
-    pub(super) fn power_of(&self, session: &mut Session<'_>, user: i64) -> Outcome<(bool, Vec<String>)> {
+    /// What a user holds in his own tenant, be he and his roles active or not: the roles, and names of their permissions. None: he is an
+    /// operator, or has a role that is another tenant's, and so power beyond his own. What roles of his tenant include of third ones counts
+    /// nowhere.
+    pub(super) fn power_of(&self, session: &mut Session<'_>, user: i64) -> Outcome<Option<(Vec<Role>, Vec<String>)>> {
         let key = Restriction::Key(vec![Value::Integer(user)]);
         let rows = self.columns(session, self.core_type("Users")?, &["Tid"], None, vec![key])?;
         let Some(tenant) = rows.first().and_then(|row| as_guid(&row[0])) else {
-            return Ok((false, Vec::new()));
+            return Ok(Some((Vec::new(), Vec::new())));
         };
-        let holder = Holder {
-            id: user,
-            name: String::new(),
-            tenant,
-        };
-        let roles = self.roles_in(session, &holder, tenant)?;
+        let is_beyond = |role: &Role| role.tenant != tenant || is_operators(role);
+        let first = self.linked_roles(session, "Users", vec![Value::Integer(user)], Which::All)?;
+        if first.iter().any(is_beyond) {
+            return Ok(None);
+        }
+        let linked = self.with_included(session, first, tenant, Which::All)?;
+        if linked.iter().any(is_beyond) {
+            return Ok(None);
+        }
+        let everyone = self.built_in_role(session, tenant, role::EVERYONE)?;
+        let mut roles = self.with_included(session, everyone, tenant, Which::All)?;
+        roles.extend(linked);
         let names = self.permissions_of(session, roles.iter().map(|role| role.id).collect())?;
-        Ok((roles.iter().any(is_operators), names))
+        Ok(Some((roles, names)))
     }
 
-    /// Active roles at the other end of a link: those that a user holds (`Users`), or that a role includes (`Roles`).
+    /// Roles at the other end of a link: those that a user holds (`Users`), or that a role includes (`Roles`).
     fn linked_roles(&self, session: &mut Session<'_>, navigation: &str, key: Vec<Value>, which: Which) -> Outcome<Vec<Role>> {
         let (ty, table, near, far) = self.role_link(navigation)?;
         // Seen from the user, the columns change sides.

@@ -113,6 +113,7 @@ impl Engine {
     ) -> Outcome<()> {
         let key = current.key(&self.schema.types[current.ty]);
         let along = self.along(session, caller, place, current)?;
+        let administered = self.administered(session, caller, current.ty)?;
         tenants::dissolve(self, session, current)?;
         self.runner_goes(session, current)?;
         self.task_goes(session, current)?;
@@ -124,7 +125,7 @@ impl Engine {
         self.audit_change(session, caller, Some(current), None)?;
         along.gone(self, session)?;
         self.touched(session, current.ty)?;
-        self.keep_administrator(session, caller, current.ty)
+        self.keep_administrator(session, administered, None)
     }
 
     /// Inserts an entity and learns its number.

@@ -111,6 +111,18 @@ fn roles_are_given_and_taken() {
         with(json!(null), 80);
         assert_eq!(roles(&site, "alice"), ["CloudUser"], "no claim gives nothing");
         assert_eq!(roles(&site, "bob"), ["CloudUser"]);
+        // Where nobody else is, the administrator of a tenant stays, as the last operator does.
+        change(&site, "chief", json!({"Active": false}));
+        with(json!(["admins"]), 70);
+        with(json!([]), 60);
+        assert_eq!(
+            roles(&site, "alice"),
+            ["CloudAdmin", "CloudUser"],
+            "nobody else administers the tenant"
+        );
+        change(&site, "chief", json!({"Active": true}));
+        with(json!([]), 50);
+        assert_eq!(roles(&site, "alice"), ["CloudUser"]);
     });
 }
 

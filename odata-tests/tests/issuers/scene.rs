@@ -26,7 +26,7 @@ pub fn everywhere(test: impl Fn(System) + Sync) {
     });
 }
 
-/// A server with these sections in its settings, and the users alice, bob and eve in HOME.
+/// A server with these sections in its settings, and the users alice, bob and eve in HOME, whose administrator is chief.
 pub fn site(system: System, settings: &str) -> Site {
     let user = |name: &str| User {
         name: name.to_owned(),
@@ -38,7 +38,11 @@ pub fn site(system: System, settings: &str) -> Site {
         tenant: OTHER.to_owned(),
         role: None,
     };
-    let users = [user("alice"), user("bob"), user("eve"), other];
+    let chief = User {
+        role: Some("CloudAdmin".to_owned()),
+        ..user("chief")
+    };
+    let users = [user("alice"), user("bob"), user("eve"), chief, other];
     let fixture = Fixture::prepare(&[], &users, system)
         .expect("the fixture is good")
         .expect("it is here");

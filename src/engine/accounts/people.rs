@@ -22,7 +22,7 @@ pub mod state {
 }
 
 /// `Users.ExternalType` of users that nobody else knows.
-const INTERNAL: &[&str] = &["", "Internal"];
+pub(in crate::engine) const INTERNAL: &[&str] = &["", "Internal"];
 
 /// A user as a holder of an account.
 #[derive(Debug, Clone)]
