@@ -1,7 +1,7 @@
 //! Tokens that somebody has forged, and tokens of sessions that have ended: on both databases, and on two servers over one.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -165,6 +165,34 @@ fn forged_tokens_are_refused_in_the_same_words() {
         assert_eq!(status(server, &good), 200);
         let log = server.log();
         assert!(!log.contains(&good) && !log.contains(SECRET), "no secret is in the log");
+    }
+}
+
+/// What is guessed or forged stands in the audit trail, as what other issuers' bearers try does.
+#[test]
+fn refused_tokens_are_written_down() {
+    for system in System::all() {
+        let target = "/api/Diagnostics/AuditTrails?$filter=Name%20eq%20'BearerSignIn'%20and%20EntityState%20eq%20'Failed'";
+        let guess = |token: &dyn Fn(&House) -> String| {
+            let house = house(system);
+            let server = &house.site.server;
+            assert_eq!(status(server, &token(&house)), 401);
+            let rows = || {
+                let headers = [("Accept", "application/json")];
+                let reply = server.admin().send("GET", target, &headers, None).expect("an answer");
+                reply.json()["value"].as_array().map_or(0, Vec::len)
+            };
+            let start = Instant::now();
+            while rows() != 1 {
+                assert!(start.elapsed() < Duration::from_secs(30), "{} it is written down", system.name());
+                std::thread::sleep(Duration::from_millis(200));
+            }
+        };
+        guess(&|_| "odo_guess".to_owned());
+        guess(&|house| {
+            let claims = claims(&sign_in(&house.client("ann")));
+            forged(&plain(), &claims, "another-secret-that-nobody-knows-1")
+        });
     }
 }
 

@@ -39,6 +39,16 @@ pub async fn prove(auth: &Auth, shown: Shown, token: &[u8], is_cookie: bool) -> 
     if !token.starts_with(API_PREFIX) && !claims_to_be_own(token) {
         return Ok((issuer::prove(auth, shown, token).await?, None));
     }
+    let proved = own(auth, shown, token, is_cookie).await;
+    // Who has signed in with it stands in the trail already.
+    if proved.as_ref().is_err_and(|fault| fault.kind == &fault::INVALID_TOKEN) {
+        shown.note(auth, None, false);
+    }
+    proved
+}
+
+/// Proves a token of this server.
+async fn own(auth: &Auth, shown: Shown, token: &str, is_cookie: bool) -> Outcome<(Arc<Proof>, Option<News>)> {
     let said = said(auth, token)?;
     let engine = auth.engine.clone();
     let job = move |session: &mut Session<'_>| look_up(&engine, session, said);

@@ -1,8 +1,9 @@
 //! How often somebody may try a secret, or have mails sent.
 //!
 //! Failures of an address empty a bucket that fills again with time; failures under a name make the next attempt wait, each longer than
-//! the one before. An address from which the name has signed in before has a count of its own: whoever guesses a name's password
-//! from elsewhere does not lock its owner out.
+//! the one before. A name counts without the tenant that may stand before it: a tenant has several names, and a name alone may mean the users of
+//! all. An address from which the name, as it is written, has signed in before has a count of its own: whoever guesses a name's
+//! password from elsewhere does not lock its owner out.
 //!
 //! Everything is counted in tables of a fixed size, by salted digests: nothing has to be forgotten when many come, so nobody gets a
 //! new start by making the table full. A count is in two cells and the smaller one counts, so that two that fall into one cell
@@ -13,6 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use sha2::{Digest, Sha256};
 
+use crate::engine::names;
 use crate::model::clock::{SECOND, Ticks};
 use crate::model::fault::{Fault, Outcome};
 use crate::model::limits::GUARD_CELLS;
@@ -111,7 +113,7 @@ impl Guard {
         })
     }
 
-    /// Lets an attempt to prove a secret in. `name` is whose, where there is a name.
+    /// Lets an attempt to prove a secret in. `name` is whose, where there is a name, with or without a tenant.
     ///
     /// # Errors
     /// 429 with the time to wait; the same whether there is such a name or not.
@@ -123,7 +125,7 @@ impl Guard {
         let is_known = pair.is_some_and(|pair| tables.known[cell(pair[0])] == pair[2]);
         let own = match is_known {
             true => pair,
-            false => name.as_ref().map(|name| self.key("name", &[name.as_bytes()])),
+            false => name.as_ref().map(|name| self.key("name", &[names::bare(name).as_bytes()])),
         };
         let attempt = Attempt {
             address: self.key("address", &[&place]),
@@ -145,11 +147,11 @@ impl Guard {
         check_name(&self.lock(), attempt, now)
     }
 
-    /// The secret was right.
-    pub fn succeeded(&self, attempt: &Attempt) {
+    /// The secret was right. `is_alone`: nobody else has the name, in whatever tenant; else the failures that are everybody's stay.
+    pub fn succeeded(&self, attempt: &Attempt, is_alone: bool) {
         self.untried(attempt);
         let mut tables = self.lock();
-        if let Some(name) = attempt.name {
+        if let Some(name) = attempt.name.filter(|_| is_alone || attempt.is_known) {
             for at in cells(name) {
                 tables.names[at] = Failures::default();
             }
@@ -329,7 +331,7 @@ mod tests {
     fn who_was_there_before_is_not_locked_out() {
         let guard = guard();
         let attempt = guard.admit(Some("anna"), from("203.0.113.1"), START).unwrap();
-        guard.succeeded(&attempt);
+        guard.succeeded(&attempt, true);
         for number in 0..30 {
             let _ = guess(&guard, "anna", &format!("192.0.2.{number}"), START);
         }
@@ -340,6 +342,25 @@ mod tests {
             guess(&guard, "anna", "203.0.113.1", START).unwrap();
         }
         assert!(guess(&guard, "anna", "203.0.113.1", START).is_err());
+    }
+
+    #[test]
+    fn a_name_is_the_same_with_every_tenant() {
+        let guard = guard();
+        let names = ["anna", "a\\Anna", " a\\anna", "A\\ANNA", "b\\c\\anna", "\t\\anna"];
+        for (number, name) in names.into_iter().cycle().take(4).enumerate() {
+            assert_eq!(guess(&guard, name, &format!("192.0.2.{number}"), START), Ok(()), "{name}");
+        }
+        for name in names {
+            assert_eq!(guess(&guard, name, "198.51.100.1", START), Err(1), "{name}");
+        }
+        // Another of that name signs in: that helps at the own place, under the own whole name, and nobody else.
+        let later = START + 2 * SECOND;
+        let attempt = guard.admit(Some("b\\anna"), from("203.0.113.1"), later).unwrap();
+        guard.succeeded(&attempt, false);
+        assert_eq!(guess(&guard, "a\\anna", "203.0.113.1", later), Ok(()));
+        assert_eq!(guess(&guard, "a\\anna", "203.0.113.1", later), Err(2));
+        assert!(guard.admit(Some("B\\anna"), from("203.0.113.1"), later).is_ok());
     }
 
     #[test]
@@ -354,7 +375,7 @@ mod tests {
         assert_eq!(guess(&guard, "user", "2001:db8::1", START + 30 * SECOND), Ok(()));
         for _ in 0..50 {
             let attempt = guard.admit(Some("good"), from("192.0.2.1"), START).unwrap();
-            guard.succeeded(&attempt);
+            guard.succeeded(&attempt, true);
         }
     }
 

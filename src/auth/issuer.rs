@@ -141,6 +141,19 @@ pub struct Shown {
     pub from: Option<IpAddr>,
 }
 
+impl Shown {
+    /// Has it written down that its bearer has signed in with it, or was refused.
+    pub fn note(self, auth: &Auth, user: Option<(i64, Guid)>, succeeded: bool) {
+        let sign_in = SignIn {
+            what: "BearerSignIn",
+            succeeded,
+            user,
+            from: self.from,
+        };
+        auth.engine.journal.note(sign_in, auth.engine.clock.now());
+    }
+}
+
 /// Who brings a token, as far as that is known when it is accepted or refused.
 #[derive(Debug, Default)]
 struct Bearer {
@@ -164,13 +177,7 @@ pub async fn prove(auth: &Auth, shown: Shown, token: &str) -> Outcome<Arc<Proof>
     let is_refused = proved.as_ref().is_err_and(|fault| fault.kind == &fault::INVALID_TOKEN);
     // A token is looked at again and again while it counts: its bearer signs in with it once.
     if is_refused || bearer.is_new {
-        let sign_in = SignIn {
-            what: "BearerSignIn",
-            succeeded: !is_refused,
-            user: bearer.user,
-            from: shown.from,
-        };
-        auth.engine.journal.note(sign_in, auth.engine.clock.now());
+        shown.note(auth, bearer.user, !is_refused);
     }
     let proof = proved?;
     auth.cache.put(shown.print, proof.clone(), auth.engine.clock.now());
@@ -221,7 +228,7 @@ async fn opaque(auth: &Auth, shown: Shown, token: &str, bearer: &mut Bearer) -> 
     match &proved {
         Err(fault) if fault.kind == &fault::INVALID_TOKEN => auth.guard.failed(&attempt, auth.engine.clock.now()),
         Err(_) => auth.guard.untried(&attempt),
-        Ok(_) => auth.guard.succeeded(&attempt),
+        Ok(_) => auth.guard.succeeded(&attempt, true),
     }
     proved
 }

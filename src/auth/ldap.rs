@@ -97,8 +97,7 @@ pub async fn prove(
     // As long as for a user of this server. Those that wait here together have not failed yet when they are let in.
     let too_many = || auth.guard.check(attempt, auth.engine.clock.now()).err();
     auth.hasher.verify(password.to_owned(), None, too_many).await??;
-    // Some directories read a password up to its first NUL.
-    if name.is_empty() || name.len() > DIRECTORY_NAME_BYTES || password.is_empty() || password.contains('\0') {
+    if !may_ask(name, password) {
         return Err(refused());
     }
     let known = directory.within_patience(know(directory, name, password)).await?;
@@ -116,12 +115,24 @@ pub fn counted<'a>(auth: &Auth, name: &'a str) -> &'a str {
     }
 }
 
-/// Takes as long as if the directory had been asked, so that a wrong password of a user of this server looks like that of somebody unknown.
-pub async fn feign(auth: &Auth) {
+/// Whether the directory is asked about a name and a password at all. It passes over blanks around a name and between its words, so that
+/// attempts under such a name would not count as those of the person. Some directories read a password up to its first NUL.
+pub fn may_ask(name: &str, password: &str) -> bool {
+    let is_plain = name.split(' ').all(|word| !word.is_empty()) && !name.contains(char::is_control);
+    is_plain && name.len() <= DIRECTORY_NAME_BYTES && !password.is_empty() && !password.contains('\0')
+}
+
+/// Ends as if the directory had been asked and did not take the password, after as long, so that a wrong password of a user of this server
+/// looks like that of somebody unknown.
+///
+/// # Errors
+/// 503 when the directory does not answer.
+pub async fn feign(auth: &Auth) -> Outcome<()> {
     if let Some(directory) = &auth.directory {
         let nobody = uuid::Uuid::new_v4().to_string();
-        let _ = directory.within_patience(know(directory, &nobody, &nobody)).await;
+        directory.within_patience(know(directory, &nobody, &nobody)).await?;
     }
+    Ok(())
 }
 
 /// Whether the directory has no say about the user's password.
@@ -202,6 +213,23 @@ fn roles_of(table: &[(String, String)], groups: &[String]) -> Vec<(String, bool)
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_have_one_spelling() {
+        for (name, password, expected) in [
+            ("alice", "x", true),
+            ("alice b.", "x", true),
+            (" alice", "x", false),
+            ("alice ", "x", false),
+            ("alice  b.", "x", false),
+            ("alice\t", "x", false),
+            ("", "x", false),
+            ("alice", "", false),
+            ("alice", "x\0", false),
+        ] {
+            assert_eq!(may_ask(name, password), expected, "{name:?} {password:?}");
+        }
+    }
 
     #[test]
     fn groups_give_roles() {

@@ -37,8 +37,9 @@ pub async fn by_password(auth: &Auth, print: Option<Print>, name: String, passwo
         return Err(refused());
     }
     let attempt = auth.guard.admit(Some(ldap::counted(auth, &name)), from, auth.engine.clock.now())?;
-    let (mut named, mut namesakes) = (None, 0);
-    let tested = test(auth, print, &name, password, &attempt, (&mut named, &mut namesakes)).await;
+    let may_ask = ldap::may_ask(&name, &password);
+    let mut named = None;
+    let tested = test(auth, print, &name, password, &attempt, &mut named).await;
     let note = |user: Option<(i64, Guid)>, succeeded: bool| {
         let sign_in = SignIn {
             what: "SignIn",
@@ -51,8 +52,8 @@ pub async fn by_password(auth: &Auth, print: Option<Print>, name: String, passwo
     match &tested {
         Ok(Tested::Now(proof)) => {
             // Where several have the name, the success of one says nothing about who guesses at another's password.
-            match namesakes {
-                0 | 1 => auth.guard.succeeded(&attempt),
+            match is_alone(auth, &name, proof.caller.user).await {
+                Ok((true, among_all)) => auth.guard.succeeded(&attempt, among_all),
                 _ => auth.guard.untried(&attempt),
             }
             note(Some((proof.caller.user, proof.caller.tenant)), true);
@@ -67,7 +68,9 @@ pub async fn by_password(auth: &Auth, print: Option<Print>, name: String, passwo
     match tested? {
         Tested::Now(proof) | Tested::Before(proof) => Ok(proof),
         Tested::Wrong => {
-            ldap::feign(auth).await;
+            if may_ask {
+                ldap::feign(auth).await?;
+            }
             Err(refused())
         }
     }
@@ -102,14 +105,22 @@ pub async fn is_own(auth: &Auth, account: &Account, password: String, from: Opti
     Ok(is_right)
 }
 
-/// The test itself; `named` learns whose name it is, `namesakes` how many have it.
+/// Whether a user alone has the name that attempts are counted by ([`names::is_alone`]).
+async fn is_alone(auth: &Auth, name: &str, user: i64) -> Outcome<(bool, bool)> {
+    let (engine, name) = (auth.engine.clone(), ldap::counted(auth, name).to_owned());
+    auth.db
+        .read(Weight::Scan, move |session| names::is_alone(&engine, session, &name, user))
+        .await
+}
+
+/// The test itself; `named` learns whose name it is.
 async fn test(
     auth: &Auth,
     print: Option<Print>,
     name: &str,
     password: String,
     attempt: &Attempt,
-    (named, namesakes): (&mut Option<(i64, Guid)>, &mut usize),
+    named: &mut Option<(i64, Guid)>,
 ) -> Outcome<Tested> {
     let (engine, wanted) = (auth.engine.clone(), name.to_owned());
     let (candidates, version) = auth
@@ -121,7 +132,6 @@ async fn test(
             Ok((names::candidates(&engine, session, &wanted)?, version))
         })
         .await?;
-    *namesakes = candidates.iter().flatten().count();
     *named = candidates.iter().flatten().next().map(|user| (user.id, user.tenant));
     let local = candidates
         .iter()

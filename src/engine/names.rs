@@ -14,6 +14,11 @@ use crate::store::{Restriction, Session};
 /// Between the tenant and the name of a user.
 const SEPARATOR: char = '\\';
 
+/// A name at signing in without the tenant that may stand before it: what follows the last backslash, be that one of the user's name.
+pub fn bare(name: &str) -> &str {
+    name.rsplit(SEPARATOR).next().unwrap_or(name)
+}
+
 /// The users whom a name at signing in may mean, the oldest first: a newer one of the same name never stands before an older one. They
 /// are those of all tenants with this name, or those of the tenant in `TENANT\name`: its Guid, its `ExternalId` or its `Name`.
 ///
@@ -34,6 +39,29 @@ pub fn candidates(engine: &Engine, session: &mut Session<'_>, name: &str) -> Out
     let mut users: Vec<Option<User>> = users.into_iter().map(Some).collect();
     users.resize_with(places.max(users.len()), || None);
     Ok(users)
+}
+
+/// Whether nobody but a user has a name that he has signed in by: nobody else whom it may mean, and nobody else in any tenant who has it
+/// without the tenant ([`bare`]).
+pub fn is_alone(engine: &Engine, session: &mut Session<'_>, name: &str, user: i64) -> Outcome<(bool, bool)> {
+    let ty = engine.core_type("Users")?;
+    let meant = candidates(engine, session, name)?;
+    let is_among = meant.iter().flatten().all(|other| other.id == user);
+    let (Some(lower), Some(ends)) = (function::overloads("tolower").next(), function::overloads("endswith").next()) else {
+        return Ok((is_among, false));
+    };
+    let end = format!("{SEPARATOR}{}", bare(name).to_lowercase());
+    let literal = |text: &str| Expr::Literal(Edm::String, Value::Text(text.to_owned()));
+    let folded = Expr::Call(lower, vec![engine.column_expr(ty, "Name")?]);
+    let same = Expr::Binary {
+        op: Op::Eq,
+        edm: Edm::String,
+        left: Box::new(folded.clone()),
+        right: Box::new(literal(&end[1..])),
+    };
+    let alike = same.or(Expr::Call(ends, vec![folded, literal(&end)]));
+    let all = users_up_to(engine, session, Some(&alike), Vec::new(), Some(2))?;
+    Ok((is_among, all.iter().all(|other| other.id == user)))
 }
 
 /// The users with a name, letter case aside, the oldest first: of some tenants, or of all if none is named. Never a pattern.

@@ -191,6 +191,7 @@ fn as_guid(value: &Value) -> Option<Guid> {
     }
 }
 
+/// A Guid as it is written, without blanks around it: what has a meaning has one spelling, letter case aside.
 fn guid(text: &str) -> Option<Guid> {
-    as_guid(&text::parse(Edm::Guid, text)?)
+    text::parse_guid(text)
 }
