@@ -121,6 +121,17 @@ impl<'a> Presented<'a> {
         self.password.is_none() && self.cookie.is_some() && others.iter().all(Option::is_none)
     }
 
+    /// Whether it is a log-in by a scheme for which browsers keep it, and add it to whatever a page makes them send.
+    pub fn is_by_kept_log_in(&self) -> bool {
+        let scheme = self.credentials().map(|(scheme, ..)| scheme);
+        let is_kept = |scheme: &[u8]| {
+            ["Basic", "Negotiate"]
+                .iter()
+                .any(|name| scheme.eq_ignore_ascii_case(name.as_bytes()))
+        };
+        self.password.is_none() && scheme.is_some_and(is_kept)
+    }
+
     /// The credentials that count: the scheme, what follows it, and the whole text.
     fn credentials(&self) -> Option<(&'a [u8], &'a [u8], &'a [u8])> {
         if let Some(header) = self.authorization {

@@ -288,6 +288,7 @@ async fn lead(app: &Data<App>, request: &HttpRequest, payload: Payload, place: P
         return Ok(options());
     }
     app.finish.cors.check_site(request)?;
+    visitor::check_kept_log_in(app, request)?;
     match place {
         Place::Health => health::health(&app.db).await,
         Place::Metrics => {

@@ -17,6 +17,16 @@ const REQUEST_HEADERS: &str = "authorization, content-type, accept, dataservicev
 /// Headers that a page may read. Without the version some clients guess how to read the body.
 const RESPONSE_HEADERS: &str = "DataServiceVersion, OData-Version, ETag, Location, DataServiceId, Preference-Applied, Allow, Retry-After, \
     Link, X-Request-Id, Content-Range, Accept-Ranges, Content-Disposition, token";
+/// Headers that a page of another origin can only send after a preflight, as clients of this server do.
+const ASKED_FOR: &[&str] = &[
+    "x-requested-with",
+    "dataserviceversion",
+    "maxdataserviceversion",
+    "x-http-method",
+    "if-match",
+];
+/// Types of bodies that it can send without one.
+const FORMS: &[&str] = &["application/x-www-form-urlencoded", "multipart/form-data", "text/plain"];
 /// Seconds that a browser may remember a preflight's answer: the longest that Chromium takes.
 const MAX_AGE: &str = "7200";
 
@@ -66,6 +76,29 @@ fn origin_of(url: &str) -> Option<String> {
     normal(&format!("{scheme}://{host}"))
 }
 
+/// Whether a request may change something.
+pub fn is_change(request: &HttpRequest) -> bool {
+    ![Method::GET, Method::HEAD, Method::OPTIONS].contains(request.method())
+}
+
+fn text<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {
+    request.headers().get(name).map(|value| value.to_str().unwrap_or("?"))
+}
+
+/// Whether the browser of a page of any origin could have sent a request without asking first (Fetch, 2.2.2).
+fn is_unasked(request: &HttpRequest) -> bool {
+    let content_type = text(request, "content-type").unwrap_or(FORMS[0]);
+    let content_type = content_type.split(';').next().unwrap_or_default().trim();
+    request.method() == Method::POST
+        && FORMS.iter().any(|form| form.eq_ignore_ascii_case(content_type))
+        && !ASKED_FOR.iter().any(|name| request.headers().contains_key(*name))
+}
+
+/// Whether the browser says that no other site has a hand in a request.
+fn is_of_own_page(request: &HttpRequest) -> bool {
+    matches!(text(request, "sec-fetch-site"), Some("same-origin" | "none"))
+}
+
 /// What browsers are told.
 #[derive(Debug)]
 pub struct Cors {
@@ -104,14 +137,8 @@ impl Cors {
     /// # Errors
     /// `FORBIDDEN`.
     pub fn check_site(&self, request: &HttpRequest) -> Outcome<()> {
-        let says = |name: &str, value: &str| {
-            request
-                .headers()
-                .get(name)
-                .is_some_and(|header| header.as_bytes() == value.as_bytes())
-        };
-        let is_change = ![Method::GET, Method::HEAD, Method::OPTIONS].contains(request.method());
-        if !is_change || !says("sec-fetch-site", "cross-site") {
+        let says = |name: &str, value: &str| text(request, name) == Some(value);
+        if !is_change(request) || !says("sec-fetch-site", "cross-site") {
             return Ok(());
         }
         match self.allowed(request) {
@@ -130,23 +157,39 @@ impl Cors {
     /// # Errors
     /// `FORBIDDEN`.
     pub fn check_page(&self, request: &HttpRequest, own: &str) -> Outcome<()> {
-        let text = |name: &str| request.headers().get(name).map(|value| value.to_str().unwrap_or("?"));
-        if matches!(text("sec-fetch-site"), Some("same-origin" | "none")) || text("x-requested-with").is_some() {
-            return Ok(());
-        }
-        let page = match (text("origin"), text("referer")) {
-            (Some(origin), _) => origin_of(origin),
-            (None, Some(referer)) => origin_of(referer),
-            (None, None) => None,
-        };
-        let is_known = |page: String| origin_of(own).is_some_and(|own| own == page) || self.origins.listed.contains(&page);
-        if page.is_some_and(is_known) {
+        if is_of_own_page(request) || text(request, "x-requested-with").is_some() || self.is_known_page(request, own) == Some(true) {
             return Ok(());
         }
         Err(Fault::new(
             &fault::FORBIDDEN,
             "A change with a cookie comes from a page of this server, or has the header X-Requested-With.",
         ))
+    }
+
+    /// A change with a log-in that browsers keep and add to what a page of any site sends, which some of them (all, without HTTPS) say nothing
+    /// of in `Sec-Fetch-Site`: the page that `Origin` or `Referer` names is one of this server, or its origin may call. Programs name none. `own`
+    /// is where clients reach the server.
+    ///
+    /// # Errors
+    /// `FORBIDDEN`.
+    pub fn check_kept_log_in(&self, request: &HttpRequest, own: &str) -> Outcome<()> {
+        // Where any page may call, those may that have asked first, as for a log-in of their own they have to.
+        let is_let_in = || self.origins.is_open && (text(request, "sec-fetch-mode") == Some("cors") || !is_unasked(request));
+        let is_foreign = !is_of_own_page(request) && self.is_known_page(request, own) == Some(false);
+        match is_foreign && !is_let_in() {
+            false => Ok(()),
+            true => Err(Fault::new(
+                &fault::FORBIDDEN,
+                "Pages of other origins may not change anything here; see `cors_origins`, and `public_url` for a server behind a proxy.",
+            )),
+        }
+    }
+
+    /// Whether the page that a request names as where it comes from is one of this server, or of an origin that is listed. None: it names none.
+    fn is_known_page(&self, request: &HttpRequest, own: &str) -> Option<bool> {
+        let page = origin_of(text(request, "origin").or_else(|| text(request, "referer"))?);
+        let is_known = |page: String| origin_of(own).is_some_and(|own| own == page) || self.origins.listed.contains(&page);
+        Some(page.is_some_and(is_known))
     }
 
     /// The answer to a preflight from an origin that may call: the same for every path, and so without credentials.
@@ -270,6 +313,51 @@ mod tests {
             }
             let outcome = cors.check_page(&request.to_http_request(), "http://own:8080/prefix");
             assert_eq!(outcome.is_ok(), *expected, "{heads:?}");
+        }
+    }
+
+    #[test]
+    fn a_log_in_that_browsers_keep_is_for_known_pages() {
+        const FORM: (&str, &str) = ("Content-Type", "text/plain; charset=utf-8");
+        const JSON: (&str, &str) = ("Content-Type", "application/json");
+        type Heads = &'static [(&'static str, &'static str)];
+        // With no origin that may call, with https://a, with all.
+        let cases: &[(Heads, [bool; 3])] = &[
+            (&[], [true; 3]),
+            (&[FORM], [true; 3]),
+            (&[("Origin", "http://own:8080"), FORM], [true; 3]),
+            (&[("Origin", "HTTP://OWN:8080"), FORM], [true; 3]),
+            (&[("Referer", "http://own:8080/api/Core/"), FORM], [true; 3]),
+            (&[("Sec-Fetch-Site", "same-origin"), ("Origin", "https://proxy")], [true; 3]),
+            (&[("Origin", "http://own"), FORM], [false; 3]),
+            (&[("Origin", "https://own:8080"), FORM], [false; 3]),
+            (&[("Origin", "null"), FORM], [false; 3]),
+            (&[("Origin", "https://evil")], [false; 3]),
+            (&[("Origin", "https://evil"), ("Referer", "http://own:8080/")], [false; 3]),
+            (&[("Referer", "https://evil/http://own:8080/"), FORM], [false; 3]),
+            (&[("Origin", "https://a"), FORM], [false, true, false]),
+            (&[("Origin", "https://evil"), JSON], [false, false, true]),
+            (
+                &[("Origin", "https://evil"), ("MaxDataServiceVersion", "3.0")],
+                [false, false, true],
+            ),
+            (
+                &[("Origin", "https://evil"), ("Sec-Fetch-Mode", "cors"), FORM],
+                [false, false, true],
+            ),
+            (&[("Origin", "https://evil"), ("Sec-Fetch-Mode", "no-cors"), FORM], [false; 3]),
+        ];
+        for (heads, expected) in cases {
+            let mut request = TestRequest::post();
+            for head in *heads {
+                request = request.insert_header(*head);
+            }
+            let request = request.to_http_request();
+            let found = ["", "https://a", "*"].map(|origins| {
+                let cors = Cors::new(Origins::read(origins).unwrap(), &[]);
+                cors.check_kept_log_in(&request, "http://own:8080/prefix").is_ok()
+            });
+            assert_eq!(found, *expected, "{heads:?}");
         }
     }
 

@@ -9,6 +9,7 @@ use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::{HttpMessage, HttpRequest};
 
 use super::app::App;
+use super::cors::is_change;
 use super::origin::{self, origin};
 use super::reply::TOKEN;
 use crate::auth::accounts::Asker;
@@ -57,8 +58,7 @@ impl<'a> Visitor<'a> {
             }
         }
         let presented = presented(app, request);
-        let is_change = ![Method::GET, Method::HEAD, Method::OPTIONS].contains(request.method());
-        if is_change && presented.is_by_cookie() {
+        if is_change(request) && presented.is_by_cookie() {
             app.finish.cors.check_page(request, &origin(&app.config, request)?)?;
         }
         Visitor::with(app, request, presented).await
@@ -192,6 +192,18 @@ fn tenant_named(names: &[String], headers: &HeaderMap) -> Outcome<Option<String>
         named = Some(value);
     }
     Ok(named.map(str::to_owned))
+}
+
+/// Whether a request with a log-in that browsers keep comes from a page that may change something; see
+/// [`check_kept_log_in`](super::cors::Cors::check_kept_log_in).
+///
+/// # Errors
+/// 403.
+pub fn check_kept_log_in(app: &App, request: &HttpRequest) -> Outcome<()> {
+    match is_change(request) && presented(app, request).is_by_kept_log_in() {
+        true => app.finish.cors.check_kept_log_in(request, &origin(&app.config, request)?),
+        false => Ok(()),
+    }
 }
 
 /// What a request says about who is calling.
