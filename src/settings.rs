@@ -93,6 +93,8 @@ pub struct Settings {
     pub mail: crate::jobs::mail::Config,
     /// What is logged.
     pub log: String,
+    /// Where the values come from.
+    pub places: Places,
 }
 
 /// The meaning of one of a few words.
@@ -121,7 +123,7 @@ const TABLES: &[&[Setting]] = &[
 const CHECKS: &[fn(&Settings, &Places) -> Result<(), String>] = &[ldap::check, kerberos::check, accounts::check];
 
 /// Where values come from, for messages.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Places(HashMap<String, String>);
 
 impl Places {
@@ -186,6 +188,7 @@ impl Settings {
             accounts: crate::engine::accounts::Config::default(),
             mail: crate::jobs::mail::Config::default(),
             log: String::new(),
+            places: Places::default(),
         };
         for row in all().filter(|row| !row.default.is_empty()) {
             (row.set)(&mut settings, row.default).expect("every default in the table is a value of its setting");
@@ -220,6 +223,7 @@ impl Settings {
         }
         issuer::complete(&mut settings.auth.issuers, &environment)?;
         CHECKS.iter().try_for_each(|check| check(&settings, &places))?;
+        settings.places = places;
         Ok(settings)
     }
 

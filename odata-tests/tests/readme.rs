@@ -162,6 +162,26 @@ fn the_settings_are_the_servers() {
     }
 }
 
+/// A block of the README that says what a section of `odonata.toml` may be is one that the server starts with, as it stands.
+#[test]
+fn examples_of_settings_are_taken() {
+    let readme = readme();
+    let is_ours = |block: &&str| {
+        let first = block.trim_start_matches('[').split(['.', ']', ' ']).next().unwrap_or_default();
+        let mut keys = odonata::settings::all().map(|setting| setting.key.split('.').next().unwrap_or_default());
+        first == "issuer" || keys.any(|key| key == first)
+    };
+    let blocks = readme.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let ours: Vec<&str> = blocks.filter(is_ours).collect();
+    assert!(ours.len() >= 2, "{ours:?}");
+    for block in ours {
+        // The secrets that the text beside the block has in the environment.
+        let environment = |variable: &str| (block.contains(variable)).then(|| "secret".to_owned());
+        let gathered = odonata::settings::Settings::gather(Some(("README.md", block)), environment, |_| None);
+        assert!(gathered.is_ok(), "{gathered:?}\n{block}");
+    }
+}
+
 #[test]
 fn the_settings_of_issuers_are_the_servers() {
     use odonata::settings::issuer::{ISSUER, variable};

@@ -27,7 +27,7 @@ pub fn run(settings: &Settings) -> Result<(), String> {
         jsonp: settings.jsonp,
         auth: settings.auth.clone(),
     };
-    sign_up_tenant(&house)?;
+    sign_up_tenant(settings, &house)?;
     let work = jobs::Config {
         mail: settings.mail.clone(),
         handlers: Handlers::default(),
@@ -42,13 +42,16 @@ pub fn run(settings: &Settings) -> Result<(), String> {
 }
 
 /// Whoever signs up needs a tenant that is there.
-fn sign_up_tenant(house: &House) -> Result<(), String> {
+fn sign_up_tenant(settings: &Settings, house: &House) -> Result<(), String> {
     let Some(tenant) = house.engine.accounts.sign_up_tenant else {
         return Ok(());
     };
     let there = house.db.read_now(|session| identity::tenant_exists(&house.engine, session, tenant));
     match there.map_err(|fault| told(&fault))? {
         true => Ok(()),
-        false => Err("accounts.sign_up_tenant: there is no such tenant".to_owned()),
+        false => {
+            let key = "accounts.sign_up_tenant";
+            Err(format!("{}: there is no such tenant", settings.places.of(key).unwrap_or(key)))
+        }
     }
 }

@@ -7,7 +7,7 @@ use odata_tests::database::System;
 use odata_tests::mailbox::Mailbox;
 use serde_json::json;
 
-use crate::scene::{act, borrowed, fixture, settings};
+use crate::scene::{TENANT, act, borrowed, fixture, settings};
 
 #[test]
 fn domains_are_compared_whole() {
@@ -112,4 +112,64 @@ fn attempts_are_counted() {
     }
     let statuses: Vec<u16> = (0..7).map(|number| ask(&format!("x{number}@test.com"), "192.0.2.99")).collect();
     assert_eq!(statuses, [204, 204, 204, 204, 204, 204, 429]);
+}
+
+/// Whatever stands before a name, and however it is written, the attempts are those of the name.
+#[test]
+fn a_tenant_before_a_name_is_no_new_start() {
+    let mailbox = Mailbox::open();
+    let mut settings = settings(&mailbox);
+    settings.push(("ODONATA_RATE_FAILURES_OF_NAME".to_owned(), "8".to_owned()));
+    let site = fixture(System::Sqlite).serve(&borrowed(&settings)).expect("the server starts");
+    let sign_in = |tenant: &str, password: &str| {
+        let client = site.server.anonymous().basic(&format!("{tenant}uma"), password);
+        client.post("/api/Core/Users/Current", "").expect("an answer").status
+    };
+    let right = User::password("uma");
+    let upper = "22222222-2222-2222-2222-22222222222A\\";
+    let tenants = [
+        "",
+        &format!("{TENANT}\\"),
+        &format!(" {TENANT}\\"),
+        &format!("{TENANT} \\"),
+        &format!("\t{TENANT}\\"),
+        upper,
+        "nowhere\\",
+        "SYSTEM\\",
+        " SYSTEM\\",
+    ];
+    for tenant in tenants {
+        assert_eq!(sign_in(tenant, "guess"), 401, "{tenant:?}");
+    }
+    for tenant in tenants {
+        assert_eq!(sign_in(tenant, &right), 429, "{tenant:?}");
+    }
+}
+
+/// A tenant is named by its Guid as it is, without blanks around it.
+#[test]
+fn a_tenant_has_one_guid() {
+    let site = fixture(System::Sqlite).serve(&[]).expect("the server starts");
+    for (tenant, expected) in [
+        (TENANT, 200),
+        (&TENANT.to_uppercase(), 200),
+        (&format!(" {TENANT}"), 401),
+        (&format!("{TENANT}\t"), 401),
+    ] {
+        let client = site.server.anonymous().basic(&format!("{tenant}\\uma"), &User::password("uma"));
+        assert_eq!(
+            client.post("/api/Core/Users/Current", "").expect("an answer").status,
+            expected,
+            "{tenant:?}"
+        );
+    }
+}
+
+/// What the database has to say about a setting names the place of the setting, too.
+#[test]
+fn a_tenant_of_sign_ups_that_is_not_there_is_named_with_its_place() {
+    let nowhere = "33333333-3333-3333-3333-333333333333";
+    let settings = [("ODONATA_ACCOUNTS_SIGN_UP", "true"), ("ODONATA_ACCOUNTS_SIGN_UP_TENANT", nowhere)];
+    let said = fixture(System::Sqlite).serve(&settings).err().unwrap_or_default();
+    assert!(said.contains("ODONATA_ACCOUNTS_SIGN_UP_TENANT: there is no such tenant"), "{said}");
 }
