@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use diesel::connection::{Connection, SimpleConnection};
 use tempfile::TempDir;
 
 use crate::postgres::Postgres;
@@ -86,6 +87,20 @@ impl Database {
             Database::Sqlite(folder) => format!("sqlite:{}", file(folder.path()).display()),
             Database::Postgres(name) => cluster().url(name),
         }
+    }
+
+    /// Does something to it that no server would do.
+    pub fn run(&self, sql: &str) {
+        let url = self.url();
+        let done = match self {
+            Database::Sqlite(_) => {
+                let connection = diesel::SqliteConnection::establish(url.trim_start_matches("sqlite:"));
+                let all = format!("PRAGMA busy_timeout = 10000; PRAGMA foreign_keys = ON; {sql}");
+                connection.expect("it opens").batch_execute(&all)
+            }
+            Database::Postgres(_) => diesel::PgConnection::establish(&url).expect("it opens").batch_execute(sql),
+        };
+        done.unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
 }
 

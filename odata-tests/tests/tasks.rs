@@ -3,10 +3,9 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use diesel::connection::{Connection, SimpleConnection};
 use odata_tests::case::User;
 use odata_tests::client::{Client, encode};
-use odata_tests::database::{Database, System};
+use odata_tests::database::System;
 use odata_tests::fixture::Fixture;
 use odata_tests::server::Server;
 use odonata::model::clock::SECOND;
@@ -190,6 +189,17 @@ fn day(system: System) {
     }
     let count = talk.runs("tick").len();
     talk.wait("tick", "success", count + 2);
+    // Whatever else changes, it is tried again when its pause is over, and tells when that is.
+    for number in 0..3 {
+        talk.post("Parameters", &json!({"Name": format!("p{number}"), "Value": "1"}));
+        sleep(Duration::from_millis(300));
+    }
+    let log = site.server.log();
+    assert_eq!(log.matches("a task could not start").count(), 1, "{log}");
+    let task = talk.get(&format!("Tasks({broken}L)"));
+    let runs = talk.runs("tick");
+    let last = runs.last().expect("it has run");
+    assert!(task["NextRun"].as_str() > last["Start"].as_str(), "{task} after {last}");
 
     talk.turn("Hold");
     sleep(Duration::from_millis(500));
@@ -210,21 +220,6 @@ fn a_day_of_tasks_on_sqlite() {
 #[test]
 fn a_day_of_tasks_on_postgres() {
     day(System::Postgres);
-}
-
-/// Does something to a database that no server would do.
-fn run_sql(database: &Database, sql: &str) {
-    let url = database.url();
-    let done = match database {
-        Database::Sqlite(_) => {
-            let connection = diesel::SqliteConnection::establish(url.trim_start_matches("sqlite:"));
-            connection
-                .expect("it opens")
-                .batch_execute(&format!("PRAGMA foreign_keys = ON; {sql}"))
-        }
-        Database::Postgres(_) => diesel::PgConnection::establish(&url).expect("it opens").batch_execute(sql),
-    };
-    done.unwrap_or_else(|error| panic!("{sql}: {error}"));
 }
 
 /// Golden 8: what was done is not done again, and what was asked for is.
@@ -248,12 +243,15 @@ fn restart(system: System) {
     let forced = talk.task(json!({"Name": "forced", "Kind": "Echo", "ForceRun": true, "Disabled": true}));
     talk.post("Parameters", &json!({"Name": "p", "Value": "1"}));
     site.server.kill();
-    run_sql(&site.database, "DELETE FROM core_jobs WHERE \"Name\" = 'cut off'");
+    site.database.run("DELETE FROM core_jobs WHERE \"Name\" = 'cut off'");
     let server = Server::start(&site.database, fixture.plugins());
     let talk = admin(&server);
     assert_eq!(talk.get(&format!("Tasks({forced}L)"))["ForceRun"], true);
     assert!(talk.runs("forced").is_empty(), "it is still on hold");
+    assert!(talk.runs("first").is_empty(), "so is what starts with the scheduler");
     talk.turn("Resume");
+    let runs = talk.wait("first", "success", 1);
+    assert_eq!((runs.len(), &runs[0]["TriggeredBy"]), (1, &json!("startup")));
     let runs = talk.wait("forced", "success", 1);
     assert_eq!(
         (&runs[0]["TriggeredBy"], &runs[0]["Parameters"]),

@@ -78,6 +78,8 @@ struct Lead {
     /// No other instance serves the database.
     is_alone: bool,
     plan: Plan,
+    /// Tasks that start with the scheduler have not, because it was on hold.
+    owes_startup: bool,
     /// The time of the last look.
     last: Ticks,
     renewed: Timer,
@@ -167,6 +169,7 @@ impl Scheduler {
             fence: begun.fence,
             is_alone: self.db.read_now(|session| Ok(session.has_one_process()))?,
             last: newest.map_or(clock, |newest| newest.max(clock)),
+            owes_startup: begun.is_new,
             plan,
             renewed: Timer::new(RENEW),
             polled: Timer::new(POLL),
@@ -180,10 +183,7 @@ impl Scheduler {
         if let Some(seen) = begun.seen.filter(|seen| *seen < now) {
             self.make_up(&mut lead, seen, now)?;
         }
-        if begun.is_new {
-            let acts = lead.plan.at_turn(Why::Startup, now);
-            self.perform(&mut lead, acts)?;
-        }
+        self.start_up(&mut lead, now)?;
         self.lead = Some(lead);
         Ok(Duration::ZERO)
     }
@@ -220,17 +220,30 @@ impl Scheduler {
         let found = self.db.read_now(|session| self.engine.reload_tasks(session, &changed))?;
         let there: BTreeSet<i64> = found.loaded.tasks.iter().map(|known| known.task.id).collect();
         let known = found.tenants.iter().flat_map(|tenant| lead.plan.of_tenant(*tenant));
-        let asked: Vec<i64> = known.chain(found.asked).filter(|id| !there.contains(id)).collect();
+        let asked: Vec<i64> = known.chain(found.asked.iter().copied()).filter(|id| !there.contains(id)).collect();
         asked.into_iter().for_each(|id| lead.plan.remove(id));
         for (tenant, parameters) in found.loaded.parameters {
             lead.plan.set_parameters(tenant, parameters);
         }
+        // What could not start is tried again when it is another one, and not for whatever else has changed.
+        found.asked.iter().for_each(|id| lead.plan.forgive(*id));
         found.loaded.tasks.into_iter().for_each(|known| lead.plan.put(known));
         if lead.plan.is_held != found.loaded.is_held {
             lead.plan.is_held = found.loaded.is_held;
             lead.plan.wake_all();
         }
-        Ok(())
+        let now = lead.last;
+        self.start_up(lead, now)
+    }
+
+    /// Tasks that start with the scheduler: once, and not on hold.
+    fn start_up(&mut self, lead: &mut Lead, now: Ticks) -> Outcome<()> {
+        if !lead.owes_startup || lead.plan.is_held {
+            return Ok(());
+        }
+        lead.owes_startup = false;
+        let acts = lead.plan.at_turn(Why::Startup, now);
+        self.perform(lead, acts)
     }
 
     /// Starts that nobody was there for.
@@ -301,11 +314,11 @@ impl Scheduler {
                     cause = fault.cause.as_deref().unwrap_or(""),
                     "a task could not start: {fault}"
                 );
-                lead.plan.refused(task, lead.last);
+                let again = lead.plan.refused(task, lead.last);
                 // Where this fails, too, it is the database, and not the task.
                 self.write(move |engine, session| {
                     engine.check_scheduling(session, fence)?;
-                    engine.task_refused(session, task, &fault)
+                    engine.task_refused(session, task, &fault, again)
                 })?;
             }
         }

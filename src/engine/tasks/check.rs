@@ -348,6 +348,13 @@ impl Engine {
         let place = Json::from(vec![Json::from(task), Json::from(group), Json::from(row.text("Name"))]);
         let place = Sha256::digest(place.to_string().as_bytes());
         let place: String = place.iter().map(|byte| format!("{byte:02x}")).collect();
+        let names = vec!["Tid".to_owned(), "Place".to_owned()];
+        let same = Restriction::Columns(names, vec![row.value("Tid").clone(), word(&place)]);
+        let others = self.columns(session, new.ty, &["Id"], None, vec![same])?;
+        if others.iter().any(|other| current.is_none() || other[0] != *row.value("Id")) {
+            let message = format!("There is a parameter {} at this place already.", row.text("Name"));
+            return Err(Fault::new(&fault::CONFLICT, message).of("Name"));
+        }
         let values = match (row.is("IsSecret"), was_secret && is_mask) {
             (true, true) => (secret, word(MASK)),
             (true, false) => (row.value("Value").clone(), word(MASK)),

@@ -50,7 +50,11 @@ pub const SETTINGS: &[Setting] = &[
         "String",
         "UTC",
         "The time zone of tasks that do not name one, of the IANA database.",
-        |text| zone(text).map(drop).map_err(|fault| fault.to_string()),
+        |text| {
+            zone(text)
+                .map(drop)
+                .map_err(|_| "a time zone of the IANA database, such as `Europe/Zurich`".to_owned())
+        },
     ),
     setting(
         "DefaultTimeoutSeconds",

@@ -95,10 +95,10 @@ impl Plan {
             .collect();
         let mut entry = Entry {
             armed: same.and_then(|old| old.armed),
+            not_before: same.map_or(Ticks::MIN, |old| old.not_before),
             known,
             reads,
             wake: None,
-            not_before: Ticks::MIN,
             is_starting: false,
         };
         entry
@@ -259,12 +259,27 @@ impl Plan {
         self.wake_readers(tenant, &name);
     }
 
-    /// A task could not start; it is left alone for a while, or until it changes.
-    pub fn refused(&mut self, id: i64, now: Ticks) {
-        let Some(entry) = self.tasks.get_mut(&id) else { return };
-        (entry.armed, entry.is_starting) = (None, false);
-        entry.not_before = now + AFTER_FAULT;
-        self.wake(id, now + AFTER_FAULT);
+    /// A task could not start; it is left alone for a while, or until it changes. When it is tried again, if it still is to start.
+    pub fn refused(&mut self, id: i64, now: Ticks) -> Option<Ticks> {
+        let again = now + AFTER_FAULT;
+        let entry = self.tasks.get_mut(&id)?;
+        (entry.armed, entry.is_starting, entry.not_before) = (None, false, again);
+        self.wake(id, again);
+        let (facts, task) = (self.facts(id)?, &self.tasks.get(&id)?.known.task);
+        match (&task.start, task.is_forced || task.missed > 0) {
+            (_, true) => Some(again),
+            (Some(start), false) if !task.on_startup && !task.on_shutdown => {
+                next_runs(start, again, task.zone, &task.name, &facts, 1).first().copied()
+            }
+            _ => None,
+        }
+    }
+
+    /// A task is another one, so that it may start now: it is tried.
+    pub fn forgive(&mut self, id: i64) {
+        if let Some(entry) = self.tasks.get_mut(&id) {
+            entry.not_before = Ticks::MIN;
+        }
     }
 
     /// The start of a task was not carried out, for no reason of its own: it is looked at again.

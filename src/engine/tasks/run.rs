@@ -139,16 +139,19 @@ impl Engine {
     }
 
     /// A task could not start: why stands in its row and in the log, and nothing else stops for it.
-    pub fn task_refused(&self, session: &mut Session<'_>, task: i64, fault: &Fault) -> Outcome<()> {
+    pub fn task_refused(&self, session: &mut Session<'_>, task: i64, fault: &Fault, again: Option<Ticks>) -> Outcome<()> {
         let Some(entity) = self.task_locked(session, task)? else {
             return Ok(());
         };
         let row = Row::of(self, &entity);
         let message = fault.to_string();
-        if row.text("ConditionError") == message {
+        let next = again.map_or(Value::Null, moment);
+        let is_told = row.text("ConditionError") == message;
+        let values = vec![("ConditionError", word(&message)), ("NextRun", next)];
+        self.rewrite(session, "Tasks", task, values, false)?;
+        if is_told {
             return Ok(());
         }
-        self.rewrite(session, "Tasks", task, vec![("ConditionError", word(&message))], false)?;
         let now = whole(self.clock.now());
         let message = format!("could not start: {message}");
         self.task_log(session, row, &Value::Null, ("", "ERROR", &message), (now, None))

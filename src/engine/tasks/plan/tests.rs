@@ -368,12 +368,19 @@ fn a_task_that_could_not_start_is_left_alone_for_a_while() {
     plan.put(task(2, "true"));
     let now = at("2024-05-01T07:00:00");
     assert_eq!(plan.due(now).len(), 2);
-    plan.refused(1, now);
+    assert_eq!(plan.refused(1, now), Some(now + AFTER_FAULT));
     plan.started(2, 1, Why::Condition, now);
     assert!(plan.due(now + SECOND).is_empty());
-    assert_eq!(plan.due(now + AFTER_FAULT).len(), 1);
     plan.put(task(1, "true"));
-    assert_eq!(plan.due(now + 2 * SECOND).len(), 1, "what was changed is tried at once");
+    assert!(plan.due(now + 2 * SECOND).is_empty(), "something else has changed");
+    assert_eq!(plan.due(now + AFTER_FAULT).len(), 1);
+    plan.refused(1, now + AFTER_FAULT);
+    plan.forgive(1);
+    plan.put(task(1, "true"));
+    let soon = now + AFTER_FAULT + SECOND;
+    assert_eq!(plan.due(soon).len(), 1, "what was changed itself is tried at once");
+    plan.put(task(3, "once at 2024-05-01 06:00"));
+    assert_eq!(plan.refused(3, soon), None, "its time is over");
 }
 
 #[test]
