@@ -214,7 +214,13 @@ pub fn read_value(schema: &Schema, ty: &Type, facets: &Facets, name: &str, json:
                 if index > 0 {
                     out.push(b',');
                 }
-                let value = read_value(schema, item, facets, name, json)?;
+                let value = read_value(schema, item, facets, name, json).map_err(|fault| match (item.primitive(), json) {
+                    (Some(Edm::String), Json::String(text)) if text.contains('\0') => {
+                        bad_value(name, format!("has no texts with the character NUL, as item {} is", index + 1))
+                    }
+                    (Some(edm), _) => bad_value(name, format!("is a collection of {edm}: item {} is none", index + 1)),
+                    _ => fault,
+                })?;
                 if value.is_null() {
                     return Err(bad_value(name, "is a collection, whose items must not be null"));
                 }

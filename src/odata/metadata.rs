@@ -190,7 +190,8 @@ impl<'s> Writer<'s> {
         xml.open("Property")
             .attribute("Name", &property.name)
             .attribute("Type", &self.schema.type_name(&property.ty));
-        if !property.nullable {
+        // What is never shown is null in every answer.
+        if !property.nullable && !property.write_only {
             xml.attribute("Nullable", "false");
         }
         facets(xml, &property.facets);
