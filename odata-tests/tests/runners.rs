@@ -12,6 +12,7 @@ use odata_tests::client::{Client, Reply};
 use odata_tests::database::System;
 use odata_tests::fixture::{Fixture, Site};
 use odata_tests::server::Server;
+use odonata::model::limits::{JOB_LOG_CALL_LINES, JOB_LOG_LINES};
 use serde_json::{Value as Json, json};
 
 const TENANT: &str = "aaaaaaaa-0000-0000-0000-00000000000a";
@@ -479,6 +480,66 @@ fn nobody_waits_for_a_server_that_stops() {
             assert_eq!(end.join().expect("it runs"), 200);
             assert!(begin.elapsed() < Duration::from_secs(3), "{:?}", begin.elapsed());
         });
+    });
+}
+
+/// What a server does itself goes on with the next one: its end is neither a failure nor a loss. What was to be stopped is.
+#[test]
+fn a_server_that_stops_gives_its_jobs_back() {
+    each(|house| {
+        let sleep = |seconds: u32| {
+            let parameters = json!({"Seconds": seconds}).to_string();
+            house.enqueue(json!({"Kind": "Sleep", "Parameters": parameters, "Attempts": 1}))
+        };
+        let (short, long) = (sleep(3), sleep(600));
+        for id in [&short, &long] {
+            house.until("it is being done", || {
+                ["claimed", "running"].contains(&text(&house.job(id), "State").as_str())
+            });
+        }
+        house.post(&format!("Jobs({long}L)/Kill"), json!({}));
+        house.site.server.stop();
+        house.site.server = Server::start(&house.site.database, house.fixture.plugins());
+        house.until("it is done", || text(&house.job(&short), "State") == "succeeded");
+        let job = house.job(&short);
+        assert_eq!(
+            (&job["Attempt"], &job["Failures"], &job["Losses"]),
+            (&json!(2), &json!(0), &json!(0)),
+            "{job}"
+        );
+        assert_eq!(text(&house.job(&long), "State"), "killed");
+        let lost = house.rows(&format!("JobEvents?$filter=JobId eq {short}L and From ne null and To eq 'queued'"));
+        assert_eq!(
+            (lost.len(), text(&lost[0], "Message").as_str()),
+            (1, "the server stops"),
+            "{lost:?}"
+        );
+    });
+}
+
+/// A job goes on when its log is full; that is told once.
+#[test]
+fn a_full_log_loses_no_job() {
+    each(|house| {
+        let runner = house.runner(json!({}));
+        let id = house.enqueue(json!({}));
+        let job = runner.claim(0).expect("the job");
+        let room = JOB_LOG_LINES - 2;
+        house
+            .site
+            .database
+            .run(&format!("UPDATE core_jobs SET \"LogLines\" = {room} WHERE \"Id\" = {id}"));
+        for lines in [json!(["a"]), json!(["b", "c", "d"]), json!(["e"])] {
+            let word = ok(runner.say("Heartbeat", &job, json!({"Lines": lines})));
+            assert_eq!(word["Stop"], false);
+        }
+        assert_eq!(runner.say("AppendLog", &job, json!({"Lines": ["f"]})).status, 204);
+        let logs = house.rows(&format!("Jobs({id}L)/Logs?$orderby=Id&$select=Message"));
+        let logs: Vec<String> = logs.iter().map(|row| text(row, "Message")).collect();
+        assert_eq!(logs, ["a", "b", "The log is full: what follows is left out."]);
+        let many = vec!["x"; JOB_LOG_CALL_LINES + 1];
+        assert_eq!(runner.say("Heartbeat", &job, json!({"Lines": many})).status, 400);
+        runner.finish(&job);
     });
 }
 

@@ -136,6 +136,7 @@ impl Engine {
         self.check_references(session, &scope, &new, None)?;
         self.check_power(session, caller, None, Some(&new))?;
         self.check_kind(session, None, &new)?;
+        self.check_job_kind(&new)?;
         if let Checked::Known(known) = self.check_job(session, caller, &mut new)? {
             return Ok((*known, None));
         }

@@ -81,6 +81,7 @@ impl Engine {
             .ok_or_else(Fault::not_found)?;
         self.claim(session, caller, &Place::of(own.ty, own.set, own.key.clone()), Verb::Update)?;
         self.check_grant(session, caller, (own.ty, navigation), &own.key, &key)?;
+        self.check_dependency(session, caller, (own.ty, navigation), &own.key, &key)?;
         let administered = self.administered(session, caller, own.ty)?;
         Pair::new(&self.schema, *table, (near, &own.key), (far, &key)).delete(session)?;
         self.audit_link(session, caller, &own, (place.ty, &key), "Unlinked")?;
@@ -184,6 +185,7 @@ impl Engine {
         };
         self.check_pair(caller, navigation, end.place.set)?;
         self.check_grant(session, caller, (own.ty, navigation), &own.key, &end.key)?;
+        self.check_dependency(session, caller, (own.ty, navigation), &own.key, &end.key)?;
         Pair::new(&self.schema, *table, (near, &own.key), (far, &end.key)).insert(session)?;
         self.check_held(session, (own.ty, navigation), &own.key, &end.key)?;
         self.audit_link(session, caller, own, (end.place.ty, &end.key), "Linked")?;
@@ -367,8 +369,9 @@ impl Engine {
         changed: &mut Entity,
         hidden: &[(String, Value)],
     ) -> Outcome<()> {
-        self.check_job_change(current, changed)?;
+        self.check_job_change(session, caller, current, changed)?;
         self.check_kind(session, Some(current), changed)?;
+        self.check_job_kind(changed)?;
         self.stamp(caller, changed, false);
         super::accounts::people::settle_change(self, current, changed)?;
         self.check_task_change(session, caller, current, changed)?;

@@ -69,7 +69,7 @@ impl Pool {
         while !stop.is_told() {
             let rung = self.engine.desk.work.count();
             match self.claim(rung) {
-                Ok(Some(job)) => self.carry_out(&job),
+                Ok(Some(job)) => self.carry_out(&job, stop),
                 Ok(None) => self.engine.desk.work.wait(rung, LOOK),
                 Err(fault) => {
                     report("jobs cannot be claimed", &fault);
@@ -95,13 +95,17 @@ impl Pool {
         self.db.write_now(move |session| engine.claim_job(session, &worker))
     }
 
-    fn carry_out(&self, job: &Job) {
+    fn carry_out(&self, job: &Job, instance: &Stop) {
         let stop = Arc::new(AtomicBool::new(false));
         let hold = Hold {
             registration: Some(self.worker.registration),
             attempt: job.attempt,
         };
         self.lock().insert(job.id, (job.attempt, stop.clone()));
+        // Who was told to stop in the middle of the claim comes too late to be told with the others.
+        if instance.is_told() {
+            stop.store(true, Ordering::Relaxed);
+        }
         let arguments = serde_json::from_str(job.text(&self.engine, "Parameters")).unwrap_or_else(|_| Map::new());
         let task = Task {
             arguments: &arguments,
@@ -117,8 +121,9 @@ impl Pool {
             Some(handler) => catch_unwind(AssertUnwindSafe(|| handler(&task))).unwrap_or_else(|panic| Err(Problem::Failed(said(&*panic)))),
             None => Err(Problem::Hopeless("nobody here does jobs of this kind".to_owned())),
         };
+        let is_cut_off = instance.is_told() && task.should_stop();
         // As long as it takes: what was done is not to be done again only because the database was away.
-        while let Err(fault) = end(&task, done.clone()) {
+        while let Err(fault) = end(&task, done.clone(), is_cut_off) {
             if fault.kind.status < 500 {
                 tracing::warn!(job = job.id, attempt = job.attempt, "what was done does not count: {fault}");
                 break;
@@ -189,11 +194,12 @@ impl Pool {
     }
 }
 
-/// Writes down how a job has ended.
-fn end(task: &Task<'_>, done: Result<Option<String>, Problem>) -> Outcome<()> {
+/// Writes down how a job has ended. What the end of this instance has cut off has not failed: it is given back.
+fn end(task: &Task<'_>, done: Result<Option<String>, Problem>, is_cut_off: bool) -> Outcome<()> {
     task.with_job(move |engine, session, job, hold| match &done {
         Ok(result) => engine.finish_job(session, job, hold, result.as_deref()),
         Err(Problem::Later(seconds, message)) => engine.defer_job(session, job, hold, *seconds, message),
+        Err(Problem::Failed(_)) if is_cut_off => engine.give_back_job(session, job, hold, "the server stops"),
         Err(Problem::Failed(error)) => engine.fail_job(session, job, hold, Failure { error, retry: true }),
         Err(Problem::Hopeless(error)) => engine.fail_job(session, job, hold, Failure { error, retry: false }),
     })

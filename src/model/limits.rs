@@ -128,6 +128,8 @@ limits! {
     JOB_TAGS = 20, "Most tags of a job or a runner: the claim looks for each.";
     JOB_CHAIN = 100, "Most steps of a chain of jobs.";
     JOB_DEPENDENCIES = 1_000, "Most jobs that are looked at when one of them ends because others depend on it.";
+    JOB_ANCESTORS = 1_000, "Most jobs above one that is put below another one: they are read one after the other.";
+    JOB_KEPT_DAYS = 36_525, "Longest time that JobKinds may say that ended jobs are kept: a hundred years.";
     JOB_ATTEMPTS = 100, "Most attempts of a job.";
     JOB_LOSSES = 3, "How often a job whose worker falls silent is given to another one, if it has no more attempts than that.";
     JOB_SECONDS = 31_622_400, "Longest time in the settings of a job: a year.";

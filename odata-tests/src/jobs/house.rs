@@ -438,6 +438,10 @@ fn run(engine: &Engine, session: &mut Session<'_>, act: &Act, numbers: &[i64], r
             let mut job = engine.job(session, number(&claim.job))?;
             engine.defer_job(session, &mut job, hold(claim), *seconds, "later")?;
         }
+        Act::GiveBack(claim) => {
+            let mut job = engine.job(session, number(&claim.job))?;
+            engine.give_back_job(session, &mut job, hold(claim), "no more")?;
+        }
         Act::Advance(_) | Act::Pause(_) => {}
     }
     Ok(Real::Nothing)

@@ -25,7 +25,7 @@ const MOVES: &[(&str, &str, &str)] = &[
     ("lose", "claimed running", "queued"),
     ("kill", "draft waiting delayed queued retrying deferred idle", "killed"),
     ("kill", "claimed running stopping", "stopping"),
-    ("retry", "failed killed expired", "queued"),
+    ("retry", "failed killed expired", "?"),
 ];
 
 /// Nothing follows by itself.

@@ -90,6 +90,13 @@ impl Reference {
                 self.fail(claim.job, *retry);
             }
             Act::Defer(claim, seconds) => self.defer(claim, *seconds)?,
+            Act::GiveBack(claim) => {
+                self.held(claim)?;
+                match self.jobs[&claim.job].state {
+                    "stopping" => self.fail(claim.job, false),
+                    _ => self.step(claim.job, "lose", "")?,
+                }
+            }
             Act::Advance(seconds) => self.now += seconds,
             Act::Pause(paused) => self.paused = *paused,
             Act::Sweep => self.sweep(),
@@ -306,11 +313,18 @@ impl Reference {
         if maker.unique && self.is_taken(&maker) {
             return Err(409);
         }
-        self.take_turn(id);
-        self.step(id, "retry", "")?;
+        // As if it was made now, and due.
+        let (submitted, due) = (true, AT_ONCE);
+        let maker = Maker { submitted, due, ..maker };
+        let to = self.beginning(&maker)?;
+        if to == "queued" {
+            self.take_turn(id);
+        }
+        self.step(id, "retry", to)?;
         let job = self.job(id)?;
         job.attempts = job.attempts.max(job.failures + 1);
         (job.losses, job.deadline, job.due, job.unique) = (0, None, AT_ONCE, maker.unique);
+        job.maker = maker;
         Ok(())
     }
 

@@ -18,9 +18,9 @@ fn job(engine: &Engine, bound: &Bound) -> Outcome<Job> {
 }
 
 /// The same for somebody who does not work on it.
-fn permitted(engine: &Engine, caller: &Caller, bound: &Bound) -> Outcome<Job> {
+fn permitted(engine: &Engine, session: &mut Session<'_>, caller: &Caller, bound: &Bound) -> Outcome<Job> {
     let job = job(engine, bound)?;
-    engine.may_job(caller, &job.kind)?;
+    engine.may_drive(session, caller, &job)?;
     Ok(job)
 }
 
@@ -78,27 +78,29 @@ pub fn history(engine: &Engine, session: &mut Session<'_>, caller: &Caller, _: &
 
 /// A draft is complete.
 pub fn submit(engine: &Engine, session: &mut Session<'_>, caller: &Caller, bound: &Bound, _: &[Value]) -> Outcome<Given> {
-    let mut job = permitted(engine, caller, bound)?;
+    let mut job = permitted(engine, session, caller, bound)?;
     engine.submit_job(session, &mut job)?;
     shown(engine, job)
 }
 
 /// Nobody is to work on it any more.
 pub fn kill(engine: &Engine, session: &mut Session<'_>, caller: &Caller, bound: &Bound, _: &[Value]) -> Outcome<Given> {
-    let mut job = permitted(engine, caller, bound)?;
+    let mut job = permitted(engine, session, caller, bound)?;
     engine.kill_job(session, &mut job, &caller.name)?;
     shown(engine, job)
 }
 
 /// Takes it away with all that belongs to it.
 pub fn remove(engine: &Engine, session: &mut Session<'_>, caller: &Caller, bound: &Bound, _: &[Value]) -> Outcome<Given> {
-    engine.remove_job(session, &mut permitted(engine, caller, bound)?, &caller.name)?;
+    let mut job = job(engine, bound)?;
+    engine.may_remove(session, caller, &job)?;
+    engine.remove_job(session, &mut job, &caller.name)?;
     Ok(Given::Nothing)
 }
 
 /// Due now, or done again by a new job, which is answered.
 pub fn restart(engine: &Engine, session: &mut Session<'_>, caller: &Caller, bound: &Bound, _: &[Value]) -> Outcome<Given> {
-    let mut job = permitted(engine, caller, bound)?;
+    let mut job = permitted(engine, session, caller, bound)?;
     let restarted = engine.restart_job(session, caller, &mut job)?;
     match restarted {
         Restarted::Same => shown(engine, job),
@@ -108,7 +110,7 @@ pub fn restart(engine: &Engine, session: &mut Session<'_>, caller: &Caller, boun
 
 /// One more attempt after the end.
 pub fn retry(engine: &Engine, session: &mut Session<'_>, caller: &Caller, bound: &Bound, _: &[Value]) -> Outcome<Given> {
-    let mut job = permitted(engine, caller, bound)?;
+    let mut job = permitted(engine, session, caller, bound)?;
     engine.retry_job(session, &mut job)?;
     shown(engine, job)
 }
@@ -192,6 +194,7 @@ fn outside(
     ends: bool,
 ) -> Outcome<Given> {
     let result = text_of(&arguments[0]).unwrap_or_default();
-    engine.job_result(session, &mut permitted(engine, caller, bound)?, result, ends)?;
+    let mut job = permitted(engine, session, caller, bound)?;
+    engine.job_result(session, &mut job, result, ends)?;
     Ok(Given::Value(Value::Boolean(true)))
 }

@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 
 use super::enqueue::New;
-use super::job::{Job, Values, moment, word};
+use super::job::{Job, Values, cut, moment, word};
 use super::state::{self, State, Step};
 use super::work::Failure;
 use crate::engine::Engine;
@@ -11,6 +11,7 @@ use crate::engine::row::Entity;
 use crate::model::caller::Caller;
 use crate::model::edm::Value;
 use crate::model::fault::{self, Fault, Outcome};
+use crate::model::limits::JOB_MESSAGE_BYTES;
 use crate::store::Session;
 
 /// What of a job the one that is made from it has, too.
@@ -109,7 +110,9 @@ impl Engine {
     pub(in crate::engine) fn remove_if_job(&self, session: &mut Session<'_>, caller: &Caller, entity: &Entity) -> Outcome<bool> {
         let is_job = entity.ty == self.core_type("Jobs")?;
         if is_job {
-            self.remove_job(session, &mut Job::of(self, entity.clone())?, &caller.name)?;
+            let mut job = Job::of(self, entity.clone())?;
+            self.may_remove(session, caller, &job)?;
+            self.remove_job(session, &mut job, &caller.name)?;
         }
         Ok(is_job)
     }
@@ -147,14 +150,21 @@ impl Engine {
         self.enqueue(session, new).map(Restarted::New)
     }
 
-    /// One more attempt for what has failed, was killed or has expired.
+    /// One more attempt for what has failed, was killed or has expired: as if it was submitted now.
     ///
     /// # Errors
-    /// `CONFLICT`.
+    /// `CONFLICT`, also where something that it depends on has ended badly.
     pub fn retry_job(&self, session: &mut Session<'_>, job: &mut Job) -> Outcome<()> {
-        state::step(job.state, Step::Retry)?;
+        let next = state::step(job.state, Step::Retry)?;
+        let to = if self.rests(job) {
+            State::Idle
+        } else if self.has_to_wait(session, job)? {
+            State::Waiting
+        } else {
+            next
+        };
         let attempts = job.integer(self, "Attempts").max(job.integer(self, "Failures") + 1);
-        let mut values = self.place(session, job)?;
+        let mut values = if to == next { self.place(session, job)? } else { Values::new() };
         values.extend([("Attempts", Value::Integer(attempts)), ("Losses", Value::Integer(0))]);
         values.extend(["EndTime", "RetireAt", "Deadline", "KilledAt", "Due"].map(|name| (name, Value::Null)));
         // Another one may have been made since this one ended.
@@ -164,8 +174,7 @@ impl Engine {
                 self.only_one(session, job.tenant, &job.kind, job.value(self, "Parameters"))?,
             ));
         }
-        job.step(self, session, Step::Retry, "", values)?;
-        self.rest_again(session, job)?;
+        job.go(self, session, to, "", values)?;
         self.desk.work.ring_after(session);
         self.desk.moves.ring_after(session);
         Ok(())
@@ -184,9 +193,10 @@ impl Engine {
             return Err(Fault::new(&fault::CONFLICT, format!("The job is {}.", job.state.name())));
         }
         // A failure leaves state and condition as they are: somebody mends what is wrong, and says again how it ended.
-        let mut values = vec![("Error", word(result))];
+        let said = |text: &str| word(cut(text, JOB_MESSAGE_BYTES));
+        let mut values = vec![("Error", said(result))];
         if !outside.message.is_empty() {
-            values.extend([("Name", word(&outside.message)), ("Description", word(&outside.description))]);
+            values.extend([("Name", said(&outside.message)), ("Description", said(&outside.description))]);
         }
         job.write(self, session, values)?;
         self.desk.moves.ring_after(session);

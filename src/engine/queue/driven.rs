@@ -2,7 +2,7 @@
 //! the job has succeeded, in the transaction in which it does.
 //!
 //! Invariant: what the server does for a job is decided by `Effect`, which clients cannot write, and by `Parameters`, which they cannot
-//! change once a job of a declared kind is there.
+//! change of such a job.
 
 use serde_json::{Map, Value as Json, json};
 
@@ -280,7 +280,7 @@ impl Engine {
     }
 
     /// The set of [`Engine::about`], and the key if there is one.
-    fn bound_of(&self, parameters: &Json) -> Outcome<(SetId, Option<Vec<Value>>)> {
+    pub(super) fn bound_of(&self, parameters: &Json) -> Outcome<(SetId, Option<Vec<Value>>)> {
         let gone = || Fault::new(&fault::BAD_REQUEST, "The set that this was about is not there any more.");
         let (endpoint, set) = parameters["set"].as_str().and_then(|set| set.split_once('/')).ok_or_else(gone)?;
         let found = self.schema.endpoint(endpoint).and_then(|endpoint| endpoint.set_names.get(set));

@@ -31,24 +31,6 @@ const RANGES: &[(&str, i64, i64)] = &[
     ("LeaseSeconds", 1, JOB_SECONDS as i64),
 ];
 
-/// What only the maker of a job says, and only until it is submitted.
-const OF_THE_MAKER: &[&str] = &[
-    "Kind",
-    "Submitted",
-    "Priority",
-    "Attempts",
-    "Due",
-    "RetrySeconds",
-    "DeferSeconds",
-    "TimeoutSeconds",
-    "WallSeconds",
-    "LeaseSeconds",
-    "Tags",
-    "Unique",
-    "IdempotencyKey",
-    "Chain",
-];
-
 /// A job that the server itself makes.
 #[derive(Debug, Clone, Default)]
 pub struct New<'a> {
@@ -89,7 +71,7 @@ impl Engine {
         let mut caller = Caller::server();
         (caller.user, caller.tenant) = (new.user, new.tenant);
         let mut row = self.new_entity(&caller, Body::new(ty, body))?;
-        if let Checked::Known(known) = self.check_job(session, &caller, &mut row)? {
+        if let Checked::Known(known) = self.settle_job(session, &caller, &mut row)? {
             return Ok(Job::of(self, *known)?.id);
         }
         self.insert(session, &mut row, &[])?;
@@ -97,28 +79,68 @@ impl Engine {
         Ok(Job::of(self, row)?.id)
     }
 
-    /// Before a job is inserted: whether it can be one, and what the server says of it.
+    /// Before an entity is inserted: if it is a job, whether it can be one, and what the server says of it.
     pub(in crate::engine) fn check_job(&self, session: &mut Session<'_>, caller: &Caller, new: &mut Entity) -> Outcome<Checked> {
         if new.ty != self.core_type("Jobs")? {
             return Ok(Checked::New);
         }
+        let value = |name: &str| self.property_of(new.ty, name).map(|index| &new.values[index]);
+        let tenant = self.schema.types[new.ty].tenant;
+        let tenant = tenant.and_then(|index| guid(&new.values[index])).unwrap_or(caller.tenant);
+        for (number, step) in steps(value("Chain")?).iter().enumerate() {
+            self.check_step(session, tenant, step).map_err(|fault| Fault {
+                message: format!("Step {} of the chain: {}", number + 1, fault.message).into(),
+                property: Some("Chain".to_owned()),
+                ..fault
+            })?;
+        }
+        self.settle_job(session, caller, new)
+    }
+
+    /// A step of a chain can be a job when it comes to it.
+    fn check_step(&self, session: &mut Session<'_>, tenant: Guid, step: &Json) -> Outcome<()> {
+        let bad = |message: &str| Err(Fault::new(&fault::BAD_VALUE, message.to_owned()));
+        let Some(kind) = step["Kind"].as_str() else {
+            return bad("Kind is a text.");
+        };
+        if kind == EXTERNAL {
+            return bad("What is done outside has no place in a chain.");
+        }
+        kinds::of(self, session, tenant, kind)?;
+        if !matches!(step["Parameters"], Json::Null | Json::String(_)) {
+            return bad("Parameters are a JSON object, as text.");
+        }
+        for (name, least, most) in RANGES {
+            let fits = |number: i64| (*least..=*most).contains(&number);
+            if !step[*name].is_null() && !step[*name].as_i64().is_some_and(fits) {
+                return bad(&out_of_range(name, *least, *most).message);
+            }
+        }
+        Ok(())
+    }
+
+    /// The same for jobs of the server's, which were looked at when they were asked for.
+    fn settle_job(&self, session: &mut Session<'_>, caller: &Caller, new: &mut Entity) -> Outcome<Checked> {
         let ty = &self.schema.types[new.ty];
         let index = |name: &str| self.property_of(new.ty, name);
         for (name, least, most) in RANGES {
             if let Value::Integer(number) = new.values[index(name)?]
                 && !(*least..=*most).contains(&number)
             {
-                return Err(Fault::new(&fault::BAD_VALUE, format!("{name} is between {least} and {most}.")).of(*name));
+                return Err(out_of_range(name, *least, *most));
             }
         }
+        // Until all of it is there: links of a draft alone may change.
+        new.values[index("State")?] = word(State::Draft.name());
         let kind = if let Value::Text(kind) = &new.values[index("Kind")?] {
             kind.clone()
         } else {
             String::new()
         };
         let arguments = new.values[index("Parameters")?].clone();
-        if kind != EXTERNAL {
-            check_arguments(&arguments)?;
+        match kind.as_str() {
+            EXTERNAL => check_size(&arguments)?,
+            _ => check_arguments(&arguments)?,
         }
         let following = check_lists(&new.values[index("Tags")?], &new.values[index("Chain")?])?;
         for kind in following.iter().chain([&kind]) {
@@ -221,7 +243,7 @@ impl Engine {
             State::Idle
         } else if !job.is(self, "Submitted") {
             State::Draft
-        } else if self.waits(session, job)? {
+        } else if self.has_to_wait(session, job)? {
             State::Waiting
         } else if job.is_later(self) {
             State::Delayed
@@ -245,34 +267,29 @@ impl Engine {
         let place = (PRIORITIES - priority) * TURNS + turn.min(TURNS - 1);
         Ok(vec![("Place", Value::Integer(place)), ("Turn", Value::Integer(turn))])
     }
+}
 
-    /// A PATCH or PUT of a job: what was submitted stays what it is.
-    pub(in crate::engine) fn check_job_change(&self, current: &Entity, changed: &mut Entity) -> Outcome<()> {
-        if current.ty != self.core_type("Jobs")? {
-            return Ok(());
+/// 400, for a number.
+pub(super) fn out_of_range(name: &str, least: i64, most: i64) -> Fault {
+    Fault::new(&fault::BAD_VALUE, format!("{name} is between {least} and {most}.")).of(name)
+}
+
+/// Arguments are no longer than somebody can keep in memory.
+pub(super) fn check_size(arguments: &Value) -> Outcome<()> {
+    match arguments {
+        Value::Text(text) if text.len() > JOB_ARGUMENT_BYTES => {
+            let message = format!("Arguments have at most {JOB_ARGUMENT_BYTES} bytes; what is longer is a job's Input.");
+            Err(Fault::new(&fault::BAD_VALUE, message).of("Parameters"))
         }
-        let index = |name: &str| self.property_of(current.ty, name);
-        let parameters: &[&str] = match current.values[index("Kind")?] == word(EXTERNAL) {
-            true => &[],
-            false => &["Parameters"],
-        };
-        for name in OF_THE_MAKER.iter().chain(parameters) {
-            let index = index(name)?;
-            if current.values[index] != changed.values[index] {
-                return Err(Fault::new(&fault::BAD_VALUE, format!("{name} of a job does not change: make another one.")).of(*name));
-            }
-        }
-        Ok(())
+        _ => Ok(()),
     }
 }
 
 /// Arguments are a JSON object, or none.
 pub(in crate::engine) fn check_arguments(arguments: &Value) -> Outcome<()> {
     let bad = |message: String| Err(Fault::new(&fault::BAD_VALUE, message).of("Parameters"));
+    check_size(arguments)?;
     match arguments {
-        Value::Text(text) if text.len() > JOB_ARGUMENT_BYTES => bad(format!(
-            "Arguments have at most {JOB_ARGUMENT_BYTES} bytes; what is longer is a job's Input."
-        )),
         Value::Text(text) if text.is_empty() => Ok(()),
         Value::Text(text) => match serde_json::from_str::<Json>(text) {
             Ok(Json::Object(_)) => Ok(()),
@@ -290,18 +307,24 @@ fn check_lists(tags: &Value, chain: &Value) -> Outcome<Vec<String>> {
         let tags: Vec<String> = serde_json::from_str(json).unwrap_or_default();
         check_tags(&tags)?;
     }
-    if let Value::Text(json) = chain {
-        let steps: Vec<Json> = serde_json::from_str(json).unwrap_or_default();
-        if steps.len() > JOB_CHAIN {
-            return Err(Fault::new(&fault::TOO_LARGE, format!("A chain has at most {JOB_CHAIN} steps.")).of("Chain"));
-        }
-        for step in &steps {
-            let parameters = step.get("Parameters").and_then(Json::as_str);
-            check_arguments(&parameters.map_or(Value::Null, word))?;
-            kinds.extend(step.get("Kind").and_then(Json::as_str).map(str::to_owned));
-        }
+    let steps = steps(chain);
+    if steps.len() > JOB_CHAIN {
+        return Err(Fault::new(&fault::TOO_LARGE, format!("A chain has at most {JOB_CHAIN} steps.")).of("Chain"));
+    }
+    for step in &steps {
+        let parameters = step.get("Parameters").and_then(Json::as_str);
+        check_arguments(&parameters.map_or(Value::Null, word))?;
+        kinds.extend(step.get("Kind").and_then(Json::as_str).map(str::to_owned));
     }
     Ok(kinds)
+}
+
+/// What is to follow, one after the other.
+fn steps(chain: &Value) -> Vec<Json> {
+    match chain {
+        Value::Text(json) => serde_json::from_str(json).unwrap_or_default(),
+        _ => Vec::new(),
+    }
 }
 
 /// Tags are few, and words.

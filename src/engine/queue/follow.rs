@@ -10,51 +10,9 @@ use crate::model::edm::Value;
 use crate::model::fault::{self, Fault, Outcome};
 use crate::model::limits::JOB_DEPENDENCIES;
 use crate::model::schema::Join;
-use crate::store::{Restriction, Session, clear_where};
+use crate::store::{Session, clear_where};
 
 impl Engine {
-    /// Jobs at the end of a navigation of `Jobs` to itself: number and state.
-    fn linked_jobs(&self, session: &mut Session<'_>, job: &Job, navigation: &str) -> Outcome<Vec<(i64, State)>> {
-        let ty = self.core_type("Jobs")?;
-        let entity = &self.schema.types[ty];
-        let found = entity.navigations.iter().find(|known| known.name == navigation);
-        let Some(Join::Link { table, near, far }) = found.and_then(|navigation| navigation.join.as_ref()) else {
-            return Err(Fault::internal(format!("jobs have no {navigation}")));
-        };
-        let link = Restriction::Link {
-            table: *table,
-            near: near.clone(),
-            far: far.clone(),
-            values: vec![Value::Integer(job.id)],
-        };
-        let rows = self.columns_up_to(session, ty, &["Id", "State"], None, vec![link], Some(JOB_DEPENDENCIES + 1))?;
-        if rows.len() > JOB_DEPENDENCIES {
-            let message = format!("A job has at most {JOB_DEPENDENCIES} others before or behind it.");
-            return Err(Fault::new(&fault::TOO_LARGE, message));
-        }
-        let pair = |row: &Vec<Value>| match (&row[0], &row[1]) {
-            (Value::Integer(id), Value::Text(state)) => Some((*id, State::of(state)?)),
-            _ => None,
-        };
-        let mut jobs: Vec<(i64, State)> = rows.iter().filter_map(pair).collect();
-        // In the order in which they were made: that is the one in which they get their places.
-        jobs.sort_unstable_by_key(|(id, _)| *id);
-        Ok(jobs)
-    }
-
-    /// Whether a job has to wait for others.
-    ///
-    /// # Errors
-    /// `CONFLICT` when one of them has ended and will never have succeeded.
-    pub(super) fn waits(&self, session: &mut Session<'_>, job: &Job) -> Outcome<bool> {
-        let before = self.linked_jobs(session, job, "DependsOn")?;
-        if let Some((id, state)) = before.iter().find(|(_, state)| state.is_end() && *state != State::Succeeded) {
-            let message = format!("Job {id}, which it depends on, has ended as {}.", state.name());
-            return Err(Fault::new(&fault::CONFLICT, message));
-        }
-        Ok(before.iter().any(|(_, state)| *state != State::Succeeded))
-    }
-
     /// A job has ended.
     pub(super) fn ended(&self, session: &mut Session<'_>, job: &mut Job) -> Outcome<()> {
         self.desk.moves.ring_after(session);
@@ -74,7 +32,7 @@ impl Engine {
         let mut ended = vec![job.clone()];
         let mut told = 0;
         while let Some(job) = ended.pop() {
-            for (id, state) in self.linked_jobs(session, &job, "Dependents")? {
+            for (id, state) in self.linked_jobs(session, job.id, "Dependents")? {
                 told += 1;
                 if told > JOB_DEPENDENCIES {
                     let message = format!("More than {JOB_DEPENDENCIES} jobs depend on this one.");

@@ -8,7 +8,7 @@ use crate::model::caller::{Guid, SYSTEM_TENANT, Scope};
 use crate::model::clock::{SECOND, Ticks};
 use crate::model::edm::Value;
 use crate::model::fault::{Fault, Outcome};
-use crate::model::limits::JOB_MESSAGE_BYTES;
+use crate::model::limits::{JOB_KEPT_DAYS, JOB_MESSAGE_BYTES};
 use crate::model::schema::EntityType;
 use crate::model::text;
 use crate::store::{Insert, JobRow, Session, Update};
@@ -103,15 +103,13 @@ impl Job {
     ///
     /// # Errors
     /// `CONFLICT` where it is not possible.
-    pub(super) fn step(
-        &mut self,
-        engine: &Engine,
-        session: &mut Session<'_>,
-        step: Step,
-        why: &str,
-        mut values: Values<'_>,
-    ) -> Outcome<()> {
+    pub(super) fn step(&mut self, engine: &Engine, session: &mut Session<'_>, step: Step, why: &str, values: Values<'_>) -> Outcome<()> {
         let to = state::step(self.state, step)?;
+        self.go(engine, session, to, why, values)
+    }
+
+    /// Goes where a step has led to, or, where a job begins, what it has to wait for.
+    pub(super) fn go(&mut self, engine: &Engine, session: &mut Session<'_>, to: State, why: &str, mut values: Values<'_>) -> Outcome<()> {
         values.push(("State", word(to.name())));
         if !to.is_held() {
             values.extend(["Registration", "LeaseUntil", "TimeoutAt", "WallAt"].map(|name| (name, Value::Null)));
@@ -126,7 +124,7 @@ impl Job {
             values.push(("EndTime", moment(now)));
             // What drives an entity says in which state that is, as long as it is there.
             if !engine.is_machine(self) {
-                values.push(("RetireAt", moment(now + days.clamp(0, 36_525) * DAY)));
+                values.push(("RetireAt", moment(now + days.clamp(0, JOB_KEPT_DAYS as i64) * DAY)));
             }
         }
         let from = self.state;

@@ -3,17 +3,32 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError, RwLock};
 
+use super::enqueue::out_of_range;
+use super::job::text_of;
 use crate::engine::Engine;
+use crate::engine::row::Entity;
 use crate::model::caller::{Guid, SYSTEM_TENANT};
 use crate::model::clock::{SECOND, Ticks};
 use crate::model::edm::Value;
 use crate::model::fault::{self, Fault, Outcome};
-use crate::model::limits::JOB_RETENTION_DAYS;
+use crate::model::limits::{JOB_ATTEMPTS, JOB_KEPT_DAYS, JOB_RETENTION_DAYS, JOB_SECONDS};
 use crate::model::schema::Schema;
 use crate::store::{Restriction, Session};
 
 /// Jobs of this kind are nobody's here: whoever does them says so by `JobResult`.
 pub const EXTERNAL: &str = "external";
+
+/// Stands for all kinds.
+pub(super) const EVERY: &str = "*";
+
+/// Numbers of `JobKinds`, and their ranges.
+const RANGES: &[(&str, i64, i64)] = &[
+    ("MaxParallel", 0, i32::MAX as i64),
+    ("Attempts", 1, JOB_ATTEMPTS as i64),
+    ("TimeoutSeconds", 1, JOB_SECONDS as i64),
+    ("LeaseSeconds", 1, JOB_SECONDS as i64),
+    ("RetentionDays", 0, JOB_KEPT_DAYS as i64),
+];
 
 /// How long something about a kind is remembered.
 const REMEMBERED: Ticks = SECOND;
@@ -89,6 +104,14 @@ impl Kinds {
 /// # Errors
 /// `BAD_VALUE` for a kind that nobody knows.
 pub(super) fn of(engine: &Engine, session: &mut Session<'_>, tenant: Guid, kind: &str) -> Outcome<Defaults> {
+    let nobodys = match kind {
+        "" => Some("Kind is empty."),
+        EVERY => Some("`*` stands for all kinds: it is none."),
+        _ => None,
+    };
+    if let Some(message) = nobodys {
+        return Err(Fault::new(&fault::BAD_VALUE, message).of("Kind"));
+    }
     let key = (tenant, kind.to_owned());
     let now = engine.clock.now();
     if let Some(known) = engine.desk.kinds.recall(&key, now) {
@@ -122,6 +145,30 @@ impl Engine {
     /// `BAD_VALUE`.
     pub(in crate::engine) fn known_kind(&self, session: &mut Session<'_>, tenant: Guid, kind: &str) -> Outcome<()> {
         of(self, session, tenant, kind).map(drop)
+    }
+
+    /// A new or changed row of `JobKinds`: a kind that jobs can have, and numbers that they can have.
+    ///
+    /// # Errors
+    /// `BAD_VALUE`
+    pub(in crate::engine) fn check_job_kind(&self, new: &Entity) -> Outcome<()> {
+        if new.ty != self.core_type("JobKinds")? {
+            return Ok(());
+        }
+        let value = |name: &str| self.property_of(new.ty, name).map(|index| &new.values[index]);
+        let name = text_of(value("Name")?);
+        if name.is_empty() || name == EXTERNAL || name.chars().any(char::is_control) {
+            let message = format!("Name is that of a kind of job: not empty, not `{EXTERNAL}`, without control characters.");
+            return Err(Fault::new(&fault::BAD_VALUE, message).of("Name"));
+        }
+        for (name, least, most) in RANGES {
+            if let Value::Integer(number) = value(name)?
+                && !(*least..=*most).contains(number)
+            {
+                return Err(out_of_range(name, *least, *most));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -360,13 +360,9 @@ impl Engine {
         }
     }
 
-    /// A machine that goes on after its job had ended rests again where no worker is to do anything.
-    pub(super) fn rest_again(&self, session: &mut Session<'_>, job: &mut Job) -> Outcome<()> {
-        let rests = job.kind == EXTERNAL || job.text(self, "Condition").is_empty();
-        match self.is_machine(job) && rests {
-            true => job.step(self, session, Step::Rest, "", Vec::new()),
-            false => Ok(()),
-        }
+    /// Whether no worker is to do anything of a job that goes on: it is somebody's outside, or a machine between two transitions.
+    pub(super) fn rests(&self, job: &Job) -> bool {
+        job.kind == EXTERNAL || self.is_machine(job) && job.text(self, "Condition").is_empty()
     }
 
     /// Whether a job is the one of an entity's machine, which stays as long as the entity does.

@@ -6,7 +6,9 @@
 //!   ([`LOST_LEASE`](crate::model::fault::LOST_LEASE)).
 //! - What is claimed keeps its place in the queue until it ends, so that a lost job comes before what was enqueued after it.
 
+mod change;
 mod command;
+mod depend;
 mod driven;
 mod enqueue;
 mod follow;

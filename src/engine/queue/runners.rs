@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::enqueue::check_tags;
 use super::job::{Job, guid, integer, moment, text_of, value, word};
-use super::kinds::EXTERNAL;
+use super::kinds::{EVERY, EXTERNAL};
 use super::work::{LEASE, Worker};
 use crate::auth::tokens::{digest, random};
 use crate::engine::Engine;
@@ -163,7 +163,7 @@ impl Registering {
     fn check(&self) -> Outcome<()> {
         let bad = |name: &str, message: String| Err(Fault::new(&fault::BAD_ARGUMENT, message).of(name));
         let is_kind = |kind: &String| {
-            let is_reserved = kind == "*" || kind == EXTERNAL;
+            let is_reserved = kind == EVERY || kind == EXTERNAL;
             (1..=200).contains(&kind.len()) && !is_reserved && !kind.chars().any(char::is_control)
         };
         if self.kinds.is_empty() || self.kinds.len() > JOB_KINDS || !self.kinds.iter().all(is_kind) {

@@ -1,13 +1,14 @@
 //! What happens by itself when a time has come. Every instance sweeps; a job that another one is about to move is passed over.
 
-use super::job::{Job, Values, moment, word};
+use super::job::{Job, Values, cut, moment, word};
 use super::state::{State, Step};
-use super::work::Failure;
+use super::work::{Failure, Hold};
 use crate::engine::Engine;
 use crate::model::clock::Ticks;
 use crate::model::edm::Value;
 use crate::model::fault::Outcome;
 use crate::model::limits::{JOB_LOSSES, JOBS_SWEPT};
+use crate::model::text;
 use crate::store::{JobRow, Session};
 
 /// Which jobs, by what column, and what happens to one whose time there has come.
@@ -97,6 +98,15 @@ impl Engine {
         Ok(())
     }
 
+    /// Its worker ends before the job does, and so gives it back: neither a failure nor a loss. What was to stop has stopped.
+    ///
+    /// # Errors
+    /// `LOST_LEASE`.
+    pub fn give_back_job(&self, session: &mut Session<'_>, job: &mut Job, hold: Hold, why: &str) -> Outcome<()> {
+        self.held(job, hold)?;
+        self.lose_job(session, job, why, false)
+    }
+
     /// Whether something is due; what a sweep begins with where writing costs more than reading.
     pub fn is_job_due(&self, session: &mut Session<'_>) -> Outcome<bool> {
         let now = self.clock.now();
@@ -124,7 +134,9 @@ fn promote(engine: &Engine, session: &mut Session<'_>, job: &mut Job) -> Outcome
 /// Its worker has been silent for too long.
 fn lose(engine: &Engine, session: &mut Session<'_>, job: &mut Job) -> Outcome<()> {
     let worker = job.text(engine, "Worker").to_owned();
-    let why = format!("no word from {worker} since {}", job.text(engine, "HeartbeatAt"));
+    let since = job.moment(engine, "HeartbeatAt").map(text::ticks_to_text).unwrap_or_default();
+    // To the millisecond: more is noise.
+    let why = format!("no word from {worker} since {}Z", cut(&since, "yyyy-MM-ddTHH:mm:ss.fff".len()));
     engine.lose_job(session, job, &why, true)
 }
 

@@ -221,24 +221,31 @@ impl Engine {
         Ok(job.state == State::Stopping)
     }
 
-    /// Lines for the log of a job, by who works on it.
+    /// Lines for the log of a job, by who works on it. In a full log one more line says that it is full, and the others are left out: what
+    /// a job is about is not to fail for that.
     ///
     /// # Errors
     /// `LOST_LEASE`, `TOO_LARGE`.
     pub fn job_log(&self, session: &mut Session<'_>, job: &mut Job, hold: Hold, lines: &[String]) -> Outcome<()> {
         self.held(job, hold)?;
-        let known = job.integer(self, "LogLines");
-        if lines.len() > JOB_LOG_CALL_LINES || known + lines.len() as i64 > JOB_LOG_LINES as i64 {
-            let message = format!("A job has at most {JOB_LOG_LINES} lines of log, {JOB_LOG_CALL_LINES} of them in one call.");
+        if lines.len() > JOB_LOG_CALL_LINES {
+            let message = format!("One call has at most {JOB_LOG_CALL_LINES} lines of log.");
             return Err(Fault::new(&fault::TOO_LARGE, message).of("Lines"));
         }
-        if lines.is_empty() {
-            return Ok(());
-        }
-        for line in lines {
+        let known = job.integer(self, "LogLines");
+        let room = usize::try_from(JOB_LOG_LINES as i64 - known).unwrap_or_default();
+        let mut written = lines.len().min(room);
+        for line in &lines[..written] {
             self.log_line(session, job, "INFO", line)?;
         }
-        job.write(self, session, vec![("LogLines", Value::Integer(known + lines.len() as i64))])
+        if lines.len() > room && known <= JOB_LOG_LINES as i64 {
+            self.log_line(session, job, "WARNING", "The log is full: what follows is left out.")?;
+            written += 1;
+        }
+        match written {
+            0 => Ok(()),
+            written => job.write(self, session, vec![("LogLines", Value::Integer(known + written as i64))]),
+        }
     }
 
     /// A row of `Logs` about a job.
