@@ -248,10 +248,7 @@ fn restart(system: System) {
     let talk = admin(&server);
     assert_eq!(talk.get(&format!("Tasks({forced}L)"))["ForceRun"], true);
     assert!(talk.runs("forced").is_empty(), "it is still on hold");
-    assert!(talk.runs("first").is_empty(), "so is what starts with the scheduler");
     talk.turn("Resume");
-    let runs = talk.wait("first", "success", 1);
-    assert_eq!((runs.len(), &runs[0]["TriggeredBy"]), (1, &json!("startup")));
     let runs = talk.wait("forced", "success", 1);
     assert_eq!(
         (&runs[0]["TriggeredBy"], &runs[0]["Parameters"]),
@@ -294,11 +291,22 @@ fn tasks_start_with_the_scheduler() {
         assert!(begin.elapsed() < PATIENCE, "it stops: {}", site.server.log());
         sleep(Duration::from_millis(50));
     }
-    let server = Server::start(&site.database, fixture.plugins());
+    let mut server = Server::start(&site.database, fixture.plugins());
     for (task, by) in [("first", "startup"), ("last", "shutdown")] {
         let runs = admin(&server).wait(task, "success", 1);
         assert_eq!((runs.len(), &runs[0]["TriggeredBy"]), (1, &json!(by)));
     }
+    // On hold they wait, those of the end in vain.
+    admin(&server).turn("Hold");
+    sleep(Duration::from_millis(500));
+    server.stop();
+    let server = Server::start(&site.database, fixture.plugins());
+    sleep(Duration::from_millis(1_500));
+    assert_eq!(admin(&server).runs("first").len(), 1);
+    admin(&server).turn("Resume");
+    let runs = admin(&server).wait("first", "success", 2);
+    assert_eq!((runs.len(), &runs[1]["TriggeredBy"]), (2, &json!("startup")));
+    assert_eq!(admin(&server).runs("last").len(), 1);
 }
 
 /// Golden 10: of two instances one schedules, and the other one when that is gone.

@@ -220,13 +220,11 @@ impl Scheduler {
         let found = self.db.read_now(|session| self.engine.reload_tasks(session, &changed))?;
         let there: BTreeSet<i64> = found.loaded.tasks.iter().map(|known| known.task.id).collect();
         let known = found.tenants.iter().flat_map(|tenant| lead.plan.of_tenant(*tenant));
-        let asked: Vec<i64> = known.chain(found.asked.iter().copied()).filter(|id| !there.contains(id)).collect();
+        let asked: Vec<i64> = known.chain(found.asked).filter(|id| !there.contains(id)).collect();
         asked.into_iter().for_each(|id| lead.plan.remove(id));
         for (tenant, parameters) in found.loaded.parameters {
             lead.plan.set_parameters(tenant, parameters);
         }
-        // What could not start is tried again when it is another one, and not for whatever else has changed.
-        found.asked.iter().for_each(|id| lead.plan.forgive(*id));
         found.loaded.tasks.into_iter().for_each(|known| lead.plan.put(known));
         if lead.plan.is_held != found.loaded.is_held {
             lead.plan.is_held = found.loaded.is_held;

@@ -402,6 +402,10 @@ fn planned(row: Row<'_>, house: &House) -> Task {
         id: row.integer("Id"),
         tenant: row.tenant(),
         name: row.text("Name").to_owned(),
+        version: match row.value("RowVersion") {
+            Value::Bytes(version) => version.clone(),
+            _ => Vec::new(),
+        },
         priority: row.integer("Priority"),
         zone: row
             .filled("TimeZone")

@@ -87,6 +87,8 @@ impl Plan {
         let same = old
             .as_ref()
             .filter(|old| old.known.task.start == known.task.start && !known.task.is_disabled);
+        // What could not start is tried again when it is another one, and not for whatever else has changed.
+        let same_version = old.as_ref().filter(|old| old.known.task.version == known.task.version);
         let told: BTreeSet<i64> = old
             .iter()
             .flat_map(|old| &old.known.live)
@@ -95,7 +97,7 @@ impl Plan {
             .collect();
         let mut entry = Entry {
             armed: same.and_then(|old| old.armed),
-            not_before: same.map_or(Ticks::MIN, |old| old.not_before),
+            not_before: same_version.map_or(Ticks::MIN, |old| old.not_before),
             known,
             reads,
             wake: None,
@@ -272,13 +274,6 @@ impl Plan {
                 next_runs(start, again, task.zone, &task.name, &facts, 1).first().copied()
             }
             _ => None,
-        }
-    }
-
-    /// A task is another one, so that it may start now: it is tried.
-    pub fn forgive(&mut self, id: i64) {
-        if let Some(entry) = self.tasks.get_mut(&id) {
-            entry.not_before = Ticks::MIN;
         }
     }
 

@@ -22,6 +22,8 @@ pub struct Task {
     pub id: i64,
     pub tenant: Guid,
     pub name: String,
+    /// Another one when a client has changed it.
+    pub version: Vec<u8>,
     pub priority: i64,
     pub zone: Zone,
     /// None: it never starts by itself. That of its group is part of it.

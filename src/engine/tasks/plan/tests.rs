@@ -20,6 +20,7 @@ fn task(id: i64, start: &str) -> Known {
         id,
         tenant: TENANT,
         name: format!("t{id}"),
+        version: vec![1],
         priority: 0,
         zone: Zone::UTC,
         start,
@@ -375,8 +376,7 @@ fn a_task_that_could_not_start_is_left_alone_for_a_while() {
     assert!(plan.due(now + 2 * SECOND).is_empty(), "something else has changed");
     assert_eq!(plan.due(now + AFTER_FAULT).len(), 1);
     plan.refused(1, now + AFTER_FAULT);
-    plan.forgive(1);
-    plan.put(task(1, "true"));
+    plan.put(with(task(1, "true"), |task| task.version = vec![2]));
     let soon = now + AFTER_FAULT + SECOND;
     assert_eq!(plan.due(soon).len(), 1, "what was changed itself is tried at once");
     plan.put(task(3, "once at 2024-05-01 06:00"));
