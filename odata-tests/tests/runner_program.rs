@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use odata_tests::database::System;
+use odata_tests::fixture::Fixture;
 use odata_tests::here;
 use odata_tests::server::binary;
 use runner_peer::{GUID, PATIENCE, Peer};
@@ -43,14 +45,18 @@ struct Runner {
 
 impl Runner {
     fn start(peer: &Peer, more: &str, arguments: &[&str]) -> Runner {
+        Runner::of(&format!("http://127.0.0.1:{}", peer.port), "odo_secret", more, arguments)
+    }
+
+    fn of(server: &str, token: &str, more: &str, arguments: &[&str]) -> Runner {
         let folder = TempDir::new().expect("a temporary folder can be made");
-        let config = format!("server = \"http://127.0.0.1:{}\"\nwork_dir = \"work\"\n{more}\n{KINDS}", peer.port);
+        let config = format!("server = \"{server}\"\nwork_dir = \"work\"\n{more}\n{KINDS}");
         std::fs::write(folder.path().join("runner.toml"), config).expect("a file can be written");
         let log = std::fs::File::create(folder.path().join("log")).expect("a file can be made");
         let child = Command::new(binary())
             .arg("runner")
             .args(arguments)
-            .env("ODONATA_RUNNER_TOKEN", "odo_secret")
+            .env("ODONATA_RUNNER_TOKEN", token)
             .current_dir(folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -156,6 +162,30 @@ fn a_job_goes_from_its_claim_to_its_end() {
     assert_eq!(peer.wait("POST Runners(5L)/Unregister", 1).json(), json!({"Registration": GUID}));
     assert_eq!(runner.scratch(), 0);
     assert!(!runner.log().contains("odo_secret"));
+}
+
+/// Rule 3 with a real server: a job that is lost sooner than runners usually report is reported sooner.
+#[test]
+fn a_short_lease_is_kept() {
+    let fixture = Fixture::without_rows(&[], &[], System::Sqlite).expect("the fixture is good");
+    let site = fixture.serve(&[]).expect("the server starts");
+    let admin = site.server.admin();
+    let post = |path: &str, body: Value| {
+        let reply = admin.post(&format!("/api/Core/{path}"), &body.to_string()).expect("an answer");
+        assert!(reply.status < 300, "{path}: {} {}", reply.status, reply.text());
+        reply.json()
+    };
+    let made = post("Runners/CreateRunner", json!({"Name": "r"}));
+    let token = made["Token"].as_str().expect("a token");
+    let slow = "[kinds.slow]\ncommand = [\"/bin/sleep\", \"10\"]";
+    post("JobKinds", json!({"Name": "slow", "LeaseSeconds": 4}));
+    let mut runner = Runner::of(&site.server.base(), token, slow, &["--once"]);
+    let job = post("Jobs", json!({"Name": "j", "Kind": "slow"}));
+    let path = format!("/api/Core/Jobs({}L)", job["Id"].as_str().expect("a number"));
+    assert_eq!(runner.end(), 0, "{}", runner.log());
+    let job = admin.get(&path).expect("an answer").json();
+    let found = (&job["State"], &job["Attempt"], &job["Losses"]);
+    assert_eq!(found, (&json!("succeeded"), &json!(1), &json!(0)), "{job} {}", runner.log());
 }
 
 #[test]

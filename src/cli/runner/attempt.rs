@@ -16,8 +16,10 @@ use super::watch::{Order, Watch};
 
 /// First and longest pause after the server was not reached.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(15));
-/// Shortest time between two reports.
+/// Shortest time between two reports, unless a lease is too short for it.
 const BETWEEN: Duration = Duration::from_secs(1);
+/// The same for every lease.
+const LEAST: Duration = Duration::from_millis(200);
 
 /// An attempt, and what it is made with.
 pub struct Attempt<'a> {
@@ -61,8 +63,11 @@ impl Attempt<'_> {
 
     /// Heartbeats until the attempt is over. The token may end meanwhile; that is the result.
     fn report(&self) -> Option<String> {
+        // As often as the server wants, and oftener where that keeps the lease of this job: two reports may get lost.
+        let between = |lease: Duration| self.by.heartbeat.min(lease / 3).max(LEAST);
+        let mut usual = between(self.job.lease);
         // A job that takes a moment is soon known to run.
-        let mut pause = BETWEEN.min(self.by.heartbeat);
+        let mut pause = BETWEEN.min(usual);
         let mut trouble = BACKOFF.0;
         loop {
             let begin = Instant::now();
@@ -70,15 +75,19 @@ impl Attempt<'_> {
                 return None;
             }
             let report = self.watch.news();
-            pause = self.by.heartbeat;
+            pause = usual;
+            let asked = Instant::now();
             match self.server.heartbeat(self.by, self.job, &report) {
-                Ok(stop) => {
+                Ok(word) => {
                     trouble = BACKOFF.0;
-                    self.watch.renew(self.by.lease);
-                    if stop && self.watch.ordered().is_none() {
+                    usual = between(word.lease);
+                    pause = usual;
+                    // The server's time began after this moment, so nobody else has the job before it is over here.
+                    self.watch.renew(asked, word.lease);
+                    if word.stop && self.watch.ordered().is_none() {
                         tracing::info!(job = self.job.id, "the server wants the job to stop");
                     }
-                    if stop {
+                    if word.stop {
                         self.watch.order(Order::Stop);
                     }
                 }

@@ -14,7 +14,7 @@ use ureq::{Agent, Body, SendBody};
 use super::config::Config;
 use super::watch::{Report, Watch};
 use crate::auth::issuer::ask::{is_safe, system_roots};
-use crate::model::limits::RUNNER_ANSWER_BYTES;
+use crate::model::limits::{JOB_SECONDS, RUNNER_ANSWER_BYTES};
 
 /// Longest wait for a connection.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -78,6 +78,17 @@ pub struct Job {
     pub parameters: Option<String>,
     /// Whose it is, a Guid.
     pub tenant: Option<String>,
+    /// How long it is a runner's that says nothing about it.
+    pub lease: Duration,
+}
+
+/// What the server says to a report about a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Word {
+    /// The job has to stop.
+    pub stop: bool,
+    /// The next report has to come within this time.
+    pub lease: Duration,
 }
 
 /// How an attempt ended.
@@ -136,13 +147,13 @@ impl Server {
             "Force": force,
         });
         let answer = self.post("Runners/Register", None, &body, 0)?;
-        let seconds = |name: &str| number(&answer[name]).filter(|number| (1..=86_400).contains(number));
+        let within_a_day = |name: &str| seconds(&answer[name]).filter(|time| (1..=86_400).contains(&time.as_secs()));
         let read = || {
             Some(Registration {
                 runner: number(&answer["RunnerId"])?,
                 registration: answer["Registration"].as_str()?.to_owned(),
-                heartbeat: Duration::from_secs(seconds("HeartbeatSeconds")? as u64),
-                lease: Duration::from_secs(seconds("LeaseSeconds")? as u64),
+                heartbeat: within_a_day("HeartbeatSeconds")?,
+                lease: within_a_day("LeaseSeconds")?,
             })
         };
         read().ok_or_else(|| not_understood("a registration", &answer))
@@ -157,6 +168,7 @@ impl Server {
             return Ok(None);
         }
         let text = |name: &str| answer[name].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+        let lease = seconds(&answer["LeaseSeconds"]);
         let read = || {
             Some(Job {
                 id: number(&answer["Id"])?,
@@ -164,6 +176,7 @@ impl Server {
                 kind: text("Kind")?,
                 parameters: text("Parameters"),
                 tenant: text("Tid"),
+                lease: lease.unwrap_or(by.lease),
             })
         };
         read().map(Some).ok_or_else(|| not_understood("a job", &answer))
@@ -175,8 +188,8 @@ impl Server {
         self.post(&format!("Runners({}L)/Unregister", by.runner), None, &body, 0).map(drop)
     }
 
-    /// Tells how far a job is. Whether it has to stop.
-    pub fn heartbeat(&self, by: &Registration, job: &Job, report: &Report) -> Result<bool, Fault> {
+    /// Tells how far a job is.
+    pub fn heartbeat(&self, by: &Registration, job: &Job, report: &Report) -> Result<Word, Fault> {
         let mut body = json!({"Registration": by.registration, "Attempt": job.attempt});
         if let Some(progress) = report.progress {
             body["Progress"] = json!(progress);
@@ -188,7 +201,10 @@ impl Server {
             body["Lines"] = json!(report.lines);
         }
         let answer = self.on(job, "Heartbeat", &body)?;
-        Ok(answer["Stop"].as_bool().unwrap_or(false))
+        Ok(Word {
+            stop: answer["Stop"].as_bool().unwrap_or(false),
+            lease: seconds(&answer["LeaseSeconds"]).unwrap_or(job.lease),
+        })
     }
 
     /// Lines for a job's log.
@@ -334,6 +350,12 @@ impl Read for Upload<'_> {
 /// Edm.Int64 is a text in JSON, Edm.Int32 a number.
 fn number(value: &Value) -> Option<i64> {
     value.as_i64().or_else(|| value.as_str()?.parse().ok())
+}
+
+/// A time in whole seconds; as much as anybody can wait for.
+fn seconds(value: &Value) -> Option<Duration> {
+    let seconds = number(value)?.clamp(0, JOB_SECONDS as i64);
+    Some(Duration::from_secs(seconds.unsigned_abs()))
 }
 
 fn not_understood(what: &str, answer: &Value) -> Fault {

@@ -255,7 +255,7 @@ impl Shift {
 
     /// Does a job.
     fn job(&self, slot: usize, registration: &Registration, job: &Job) {
-        let watch = Arc::new(Watch::new(registration.lease));
+        let watch = Arc::new(Watch::new(job.lease));
         {
             let mut state = self.state();
             if state.closed {

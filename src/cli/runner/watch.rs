@@ -96,9 +96,9 @@ impl Watch {
         self.ordered() >= Some(Order::Lost)
     }
 
-    /// The lease counts from now for this long.
-    pub fn renew(&self, lease: Duration) {
-        self.state().lease = Instant::now() + lease;
+    /// The lease counts from then for this long.
+    pub fn renew(&self, from: Instant, lease: Duration) {
+        self.state().lease = from + lease;
     }
 
     /// The result is with the server, or will never be.
@@ -230,12 +230,13 @@ mod tests {
     #[test]
     fn a_lease_runs_out() {
         let watch = Watch::new(Duration::ZERO);
-        watch.renew(LONG);
+        let begin = Instant::now();
+        watch.renew(begin, LONG);
         assert!(!watch.is_lost());
-        watch.renew(Duration::ZERO);
+        watch.renew(begin, Duration::ZERO);
         std::thread::sleep(Duration::from_millis(2));
         assert!(watch.is_lost());
-        watch.renew(LONG);
+        watch.renew(begin, LONG);
         assert!(watch.is_lost(), "what is lost stays lost");
     }
 

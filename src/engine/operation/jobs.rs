@@ -5,6 +5,7 @@ use super::{Bound, Given};
 use crate::engine::Engine;
 use crate::engine::queue::{Failure, Hold, Job, Restarted, Word};
 use crate::model::caller::{Caller, Guid};
+use crate::model::clock::SECOND;
 use crate::model::edm::Value;
 use crate::model::fault::{self, Fault, Outcome};
 use crate::model::text;
@@ -51,7 +52,12 @@ pub(super) fn lines(value: &Value) -> Vec<String> {
 
 fn told(engine: &Engine, word: Word) -> Outcome<Given> {
     let lease = Value::Text(text::ticks_to_text(word.lease_until - word.lease_until % 10));
-    object(engine, "Word", &[("Stop", Value::Boolean(word.stop)), ("LeaseUntil", lease)])
+    let members = [
+        ("Stop", Value::Boolean(word.stop)),
+        ("LeaseUntil", lease),
+        ("LeaseSeconds", Value::Integer(word.lease / SECOND)),
+    ];
+    object(engine, "Word", &members)
 }
 
 /// How many jobs of the caller's tenant are in each state.

@@ -53,6 +53,8 @@ pub struct Word {
     pub stop: bool,
     /// The next word has to come before.
     pub lease_until: Ticks,
+    /// Which is in so long a time: a worker's clock may be another one.
+    pub lease: Ticks,
 }
 
 /// How an attempt has failed.
@@ -208,6 +210,7 @@ impl Engine {
         Ok(Word {
             stop: job.state == State::Stopping,
             lease_until,
+            lease: (lease_until - now).max(0),
         })
     }
 
