@@ -29,6 +29,7 @@ const COPIED: &[&str] = &[
     "RefId",
     "EntityKindId",
     "Token",
+    "Secrets",
 ];
 
 /// What has become of a job that was restarted.

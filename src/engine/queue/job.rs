@@ -133,16 +133,21 @@ impl Job {
         self.remember(engine, session, Some(from), Some(to), why)
     }
 
+    /// Another value of a property, which nobody writes down yet.
+    pub(super) fn put(&mut self, engine: &Engine, name: &str, value: Value) -> Outcome<()> {
+        let index = engine.schema.types[self.row.ty].property(name);
+        self.row.values[index.ok_or_else(|| Fault::internal(format!("jobs have no {name}")))?] = value;
+        Ok(())
+    }
+
     /// Writes values that are no step.
     pub(super) fn write(&mut self, engine: &Engine, session: &mut Session<'_>, mut values: Values<'_>) -> Outcome<()> {
         values.extend([
             ("Modified", moment(engine.clock.now())),
             ("RowVersion", Value::Bytes(engine.next_version())),
         ]);
-        let ty = &engine.schema.types[self.row.ty];
         for (name, value) in &values {
-            let index = ty.property(name).ok_or_else(|| Fault::internal(format!("jobs have no {name}")))?;
-            self.row.values[index] = value.clone();
+            self.put(engine, name, value.clone())?;
         }
         self.kind = text_of(self.value(engine, "Kind")).to_owned();
         let (everything, key) = (Scope::everything(), [Value::Integer(self.id)]);

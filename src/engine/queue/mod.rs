@@ -19,6 +19,7 @@ mod kinds;
 mod machine;
 mod receipt;
 mod runners;
+mod secrets;
 pub mod state;
 mod streams;
 mod sweep;
@@ -37,6 +38,7 @@ pub use history::{Known, Snapshot};
 pub use job::Job;
 pub use kinds::{EXTERNAL, Kinds};
 pub use runners::{Claiming, Registering, Registration, Runner};
+pub(super) use secrets::MASK;
 pub use state::State;
 pub use work::{Failure, Hold, THREAD_LEASE, Word, Worker};
 

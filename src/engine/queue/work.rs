@@ -82,7 +82,8 @@ impl Engine {
         self.queue()?.is_any(session, &worker.asker())
     }
 
-    /// The next job for a worker, if there is one: highest priority first, users in turn, the oldest of each first.
+    /// The next job for a worker, if there is one: highest priority first, users in turn, the oldest of each first. Its secrets are among its
+    /// arguments.
     pub fn claim_job(&self, session: &mut Session<'_>, worker: &Worker) -> Outcome<Option<Job>> {
         let queue = self.queue()?;
         let mut limited = Vec::new();
@@ -132,6 +133,7 @@ impl Engine {
         }
         job.remember(self, session, Some(State::Queued), Some(State::Claimed), "")?;
         self.desk.moves.ring_after(session);
+        job.uncover(self)?;
         Ok(Some(job))
     }
 
@@ -201,7 +203,8 @@ impl Engine {
             0.0
         };
         values.extend(progress.map(|progress| ("Progress", Value::Double(progress.max(known)))));
-        values.extend(message.map(|message| ("ProgressMessage", word(cut(message, JOB_MESSAGE_BYTES)))));
+        let message = message.map(|message| job.masked(self, message));
+        values.extend(message.map(|message| ("ProgressMessage", word(cut(&message, JOB_MESSAGE_BYTES)))));
         match job.state {
             State::Claimed => job.step(self, session, Step::Begin, "", values)?,
             _ => job.write(self, session, values)?,
@@ -268,7 +271,7 @@ impl Engine {
             ("RowVersion", Value::Bytes(self.next_version())),
             ("Level", word(level)),
             ("Source", job.value(self, "Worker").clone()),
-            ("Message", Value::Text(printed(cut(line, JOB_LOG_LINE_BYTES)))),
+            ("Message", Value::Text(printed(cut(&job.masked(self, line), JOB_LOG_LINE_BYTES)))),
             ("Timestamp", now),
             ("JobId", Value::Integer(job.id)),
             ("Attempt", Value::Integer(job.attempt)),
@@ -309,7 +312,7 @@ impl Engine {
             };
         }
         let mut values = vec![("Progress", Value::Double(1.0)), ("Error", word(""))];
-        values.extend(result.map(|result| ("Result", word(result))));
+        values.extend(result.map(|result| ("Result", Value::Text(job.masked(self, result)))));
         if let Some(target) = self.target(session, job)? {
             return self.arrive(session, job, target, values);
         }
@@ -328,7 +331,8 @@ impl Engine {
 
     /// An attempt has failed: the next one is due later, or it was the last one.
     pub(super) fn fail_attempt(&self, session: &mut Session<'_>, job: &mut Job, failure: Failure<'_>) -> Outcome<()> {
-        let error = cut(failure.error, JOB_MESSAGE_BYTES);
+        let error = job.masked(self, failure.error);
+        let error = cut(&error, JOB_MESSAGE_BYTES);
         if job.state == State::Stopping {
             job.step(self, session, Step::Stop, error, vec![("Error", word(error))])?;
             return self.ended(session, job);
@@ -366,7 +370,7 @@ impl Engine {
                 },
             );
         }
-        let now = self.clock.now();
+        let (now, message) = (self.clock.now(), &*job.masked(self, message));
         // The window begins with the first attempt.
         let window = job.integer(self, "DeferSeconds") * SECOND;
         let deadline = job

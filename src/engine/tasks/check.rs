@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use super::{Row, moment, set, word};
 use crate::engine::Engine;
 use crate::engine::permission::Verb;
-use crate::engine::queue::check_arguments;
+use crate::engine::queue::{MASK, check_arguments};
 use crate::engine::row::Entity;
 use crate::model::caller::{Caller, Guid, Scope};
 use crate::model::edm::Value;
@@ -55,9 +55,6 @@ const RANGES: &[(&str, i64, i64)] = &[
 
 /// Of `CatchUp`.
 const CATCH_UP: &[&str] = &["none", "once", "all"];
-
-/// What stands in `Value` of a secret.
-pub(super) const MASK: &str = "\"********\"";
 
 impl Engine {
     fn sort(&self, entity: &Entity) -> Outcome<Option<Sort>> {
@@ -330,7 +327,8 @@ impl Engine {
             }
         }
         let bad = |message: String| Fault::new(&fault::BAD_VALUE, message).of("Value");
-        let is_mask = *row.value("Value") == word(MASK);
+        let mask = Value::Text(Json::from(MASK).to_string());
+        let is_mask = *row.value("Value") == mask;
         let (was_secret, secret) = match current.map(|current| Row::of(self, current)) {
             Some(current) if current.is("IsSecret") => (true, current.value("Secret").clone()),
             _ => (false, Value::Null),
@@ -356,8 +354,8 @@ impl Engine {
             return Err(Fault::new(&fault::CONFLICT, message).of("Name"));
         }
         let values = match (row.is("IsSecret"), was_secret && is_mask) {
-            (true, true) => (secret, word(MASK)),
-            (true, false) => (row.value("Value").clone(), word(MASK)),
+            (true, true) => (secret, mask),
+            (true, false) => (row.value("Value").clone(), mask),
             (false, _) => (Value::Null, row.value("Value").clone()),
         };
         set(self, new, "Secret", values.0)?;

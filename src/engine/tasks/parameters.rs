@@ -3,9 +3,9 @@
 
 use serde_json::{Map, Value as Json};
 
-use super::check::MASK;
 use super::{Row, moment, word};
 use crate::engine::Engine;
+use crate::engine::queue::MASK;
 use crate::model::caller::{Guid, Scope};
 use crate::model::edm::Value;
 use crate::model::fault::{self, Fault, Outcome};
@@ -15,7 +15,7 @@ use crate::store::{Restriction, Session, Update};
 /// Stands for what another task gave last; beside it may be a `default`.
 const RETURN: &str = "$return";
 
-/// What a job is given, and the same for people, without secrets.
+/// What the worker of a job is given, and the same for everybody else, with masks for secrets.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Given {
     pub real: Map<String, Json>,
@@ -23,8 +23,20 @@ pub(super) struct Given {
 }
 
 impl Given {
+    /// What is masked for everybody but the worker.
+    pub(super) fn secrets(&self) -> Option<String> {
+        let is_masked = |(name, value): &(&String, &Json)| self.shown.get(*name) != Some(*value);
+        let masked: Map<String, Json> = self
+            .real
+            .iter()
+            .filter(is_masked)
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        (!masked.is_empty()).then(|| Json::from(masked).to_string())
+    }
+
     fn put(&mut self, name: &str, value: Json, is_secret: bool) {
-        let shown = if is_secret { mask() } else { value.clone() };
+        let shown = if is_secret { Json::from(MASK) } else { value.clone() };
         self.shown.insert(name.to_owned(), shown);
         self.real.insert(name.to_owned(), value);
     }
@@ -44,10 +56,6 @@ impl Given {
         members.into_iter().for_each(|(name, value)| self.put(&name, value, false));
         Ok(())
     }
-}
-
-fn mask() -> Json {
-    serde_json::from_str(MASK).unwrap_or(Json::Null)
 }
 
 impl Engine {
@@ -75,7 +83,7 @@ impl Engine {
             let value = given.real[&name].clone();
             let resolved = self.resolved(session, tenant, value.clone())?;
             if resolved != value {
-                given.put(&name, resolved, given.shown.get(&name) == Some(&mask()));
+                given.put(&name, resolved, given.shown.get(&name) == Some(&Json::from(MASK)));
             }
         }
         if Json::from(given.real.clone()).to_string().len() > JOB_ARGUMENT_BYTES {
@@ -135,7 +143,7 @@ impl Engine {
             Ok(Json::String(text)) => text,
             _ => value,
         };
-        let row = |(name, value, is_secret): (String, String, bool)| (name, text(if is_secret { MASK.to_owned() } else { value }));
+        let row = |(name, value, is_secret): (String, String, bool)| (name, if is_secret { MASK.to_owned() } else { text(value) });
         Ok(rows.into_iter().map(row).collect())
     }
 

@@ -85,6 +85,7 @@ impl Engine {
             Trigger::Scheduler(_) => None,
         };
         let given = self.given(session, task, batch)?;
+        let (secrets, shown) = (given.secrets(), serde_json::Value::from(given.shown).to_string());
         let (owner, now) = (task.integer("CreatedById"), whole(self.clock.now()));
         let run_id = Value::Bytes(uuid::Uuid::new_v4().into_bytes().to_vec());
         let by = start.by.name();
@@ -98,7 +99,7 @@ impl Engine {
             ("Status", word("run")),
             ("Start", moment(now)),
             ("TriggeredBy", word(&by)),
-            ("Parameters", Value::Text(serde_json::Value::from(given.shown).to_string())),
+            ("Parameters", word(&shown)),
         ];
         let run = self.add_built_in(session, "Runs", task.tenant(), columns)?;
         let new = New {
@@ -106,12 +107,13 @@ impl Engine {
             user: owner,
             name: task.text("Name"),
             kind: task.text("Kind"),
-            parameters: Some(serde_json::Value::from(given.real).to_string()),
+            parameters: Some(shown),
             values: vec![
                 ("Priority", Value::Integer(task.integer("Priority"))),
                 ("Attempts", Value::Integer(task.integer("Retries") + 1)),
                 ("RetrySeconds", Value::Integer(task.integer("RetrySeconds"))),
                 ("TaskRun", Value::Integer(run)),
+                ("Secrets", secrets.map_or(Value::Null, Value::Text)),
             ],
         };
         let job = self.enqueue(session, new)?;
