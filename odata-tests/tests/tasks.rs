@@ -3,9 +3,12 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use diesel::connection::Connection;
+use diesel::sql_types::Text;
+use diesel::{QueryableByName, RunQueryDsl};
 use odata_tests::case::User;
 use odata_tests::client::{Client, encode};
-use odata_tests::database::System;
+use odata_tests::database::{Database, System};
 use odata_tests::fixture::Fixture;
 use odata_tests::server::Server;
 use odonata::model::clock::SECOND;
@@ -222,6 +225,20 @@ fn a_day_of_tasks_on_postgres() {
     day(System::Postgres);
 }
 
+/// How the runs of a task stand in the database while no server runs.
+fn status_of_runs(database: &Database, task: &str) -> Vec<String> {
+    #[derive(QueryableByName)]
+    struct Run {
+        #[diesel(sql_type = Text)]
+        status: String,
+    }
+    let Database::Sqlite(_) = database else { panic!("for SQLite") };
+    let mut connection = diesel::SqliteConnection::establish(database.url().trim_start_matches("sqlite:")).expect("it opens");
+    let query = format!("SELECT \"Status\" AS status FROM core_runs WHERE \"TaskName\" = '{task}' ORDER BY \"Id\"");
+    let runs: Vec<Run> = diesel::sql_query(query).load(&mut connection).expect("runs can be read");
+    runs.into_iter().map(|run| run.status).collect()
+}
+
 /// Golden 8: what was done is not done again, and what was asked for is.
 fn restart(system: System) {
     if !system.is_there() {
@@ -283,7 +300,9 @@ fn tasks_start_with_the_scheduler() {
     let mut site = fixture.serve(&[]).expect("the server starts");
     let talk = admin(&site.server);
     talk.task(json!({"Name": "first", "Kind": "Echo", "OnStartup": true}));
-    talk.task(json!({"Name": "last", "Kind": "Echo", "OnShutdown": true}));
+    talk.task(json!({"Name": "last", "Kind": "Sleep", "OnShutdown": true, "Parameters": "{\"Seconds\": 1}"}));
+    talk.post("JobKinds", &json!({"Name": "elsewhere"}));
+    talk.task(json!({"Name": "for a runner", "Kind": "elsewhere", "OnShutdown": true}));
     sleep(Duration::from_millis(500));
     site.server.terminate();
     let begin = Instant::now();
@@ -291,6 +310,13 @@ fn tasks_start_with_the_scheduler() {
         assert!(begin.elapsed() < PATIENCE, "it stops: {}", site.server.log());
         sleep(Duration::from_millis(50));
     }
+    // Before the process is gone: nobody does anything to the database now.
+    assert_eq!(status_of_runs(&site.database, "last"), ["success"], "{}", site.server.log());
+    assert_eq!(
+        status_of_runs(&site.database, "for a runner"),
+        ["run"],
+        "what others do stays queued"
+    );
     let mut server = Server::start(&site.database, fixture.plugins());
     for (task, by) in [("first", "startup"), ("last", "shutdown")] {
         let runs = admin(&server).wait(task, "success", 1);

@@ -25,6 +25,10 @@ use crate::store::Db;
 const LOOK: Duration = Duration::from_secs(1);
 /// After this many looks what has expired is deleted.
 const LOOKS_TO_SWEEP: u32 = 3_600;
+/// How long everything may take to stop.
+const PATIENCE: Duration = Duration::from_secs(SHUTDOWN_SECONDS as u64);
+/// Of the time to stop, what is kept for the end of what runs.
+const LAST: Duration = Duration::from_secs(3);
 /// How long to wait when the database does not answer.
 const AFTER_FAULT: Duration = Duration::from_secs(5);
 
@@ -32,6 +36,8 @@ const AFTER_FAULT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Jobs {
     engine: Arc<Engine>,
+    /// Ends first: what it starts then is done by the others.
+    scheduler: (Arc<Stop>, JoinHandle<()>),
     stop: Arc<Stop>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -85,31 +91,45 @@ impl Jobs {
         // claimed is claimed again later.
         std::thread::spawn(move || sender.run(&until));
         let mut threads = Pool::start(engine, db, config.handlers, config.threads, &stop);
-        for run in [keep, sweeper::run, scheduler::run] {
+        for run in [keep, sweeper::run] {
             let (engine, db, stop) = (engine.clone(), db.clone(), stop.clone());
             threads.push(std::thread::spawn(move || run(&engine, &db, &stop)));
         }
-        let engine = engine.clone();
-        Ok(Jobs { engine, stop, threads })
+        let last = (config.threads > 0).then_some(PATIENCE - LAST);
+        let until = Arc::new(Stop::default());
+        let (inner, db, told) = (engine.clone(), db.clone(), until.clone());
+        let thread = std::thread::spawn(move || scheduler::run(&inner, &db, &told, last));
+        Ok(Jobs {
+            engine: engine.clone(),
+            scheduler: (until, thread),
+            stop,
+            threads,
+        })
     }
 
-    /// Stops them: jobs are told to, the journal is written down.
+    /// Stops them: tasks that start at the end are done, then jobs are told to stop, and the journal is written down.
     pub fn stop(self) {
+        let begin = Instant::now();
+        let (stop, scheduler) = self.scheduler;
+        stop.tell();
+        self.engine.tray.ring();
+        join(scheduler, begin + PATIENCE - LAST);
         self.stop.tell();
         for bell in [&self.engine.desk.work, &self.engine.desk.moves, &self.engine.desk.times] {
             bell.ring();
         }
-        self.engine.tray.ring();
-        let patience = Instant::now() + Duration::from_secs(SHUTDOWN_SECONDS as u64);
-        for thread in self.threads {
-            while !thread.is_finished() && Instant::now() < patience {
-                std::thread::sleep(Duration::from_millis(10));
-            }
-            // A panic there was reported there. What does not end in time is claimed again later, by who is there then.
-            if thread.is_finished() {
-                let _ = thread.join();
-            }
-        }
+        self.threads.into_iter().for_each(|thread| join(thread, begin + PATIENCE));
+    }
+}
+
+/// Waits for the end of a thread, and no longer than that.
+fn join(thread: JoinHandle<()>, until: Instant) {
+    while !thread.is_finished() && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    // A panic there was reported there. What does not end in time is claimed again later, by who is there then.
+    if thread.is_finished() {
+        let _ = thread.join();
     }
 }
 

@@ -33,8 +33,8 @@ const GAP: Ticks = 5 * SECOND;
 /// A clock that is put back by more was wrong before.
 const DAY: Ticks = 86_400 * SECOND;
 
-/// Schedules until told to stop.
-pub(super) fn run(engine: &Arc<Engine>, db: &Db, stop: &Stop) {
+/// Schedules until told to stop. Tasks that start then are waited for until that time, where somebody here does their jobs.
+pub(super) fn run(engine: &Arc<Engine>, db: &Db, stop: &Stop, last: Option<Duration>) {
     let mut scheduler = Scheduler {
         engine: engine.clone(),
         db: db.clone(),
@@ -57,7 +57,11 @@ pub(super) fn run(engine: &Arc<Engine>, db: &Db, stop: &Stop) {
         let changed = engine.tray.wait(pause);
         scheduler.changed.extend(changed);
     }
-    if let Err(fault) = scheduler.end() {
+    let ended = scheduler.end().and_then(|runs| match last {
+        Some(last) => scheduler.see_off(runs, Instant::now() + last),
+        None => Ok(()),
+    });
+    if let Err(fault) = ended {
         report("the scheduler did not end in order", &fault);
     }
 }
@@ -338,15 +342,33 @@ impl Scheduler {
         }
     }
 
-    /// Tasks that start when the scheduler stops; then another instance may begin at once.
-    fn end(&mut self) -> Outcome<()> {
+    /// Tasks that start when the scheduler stops; then another instance may begin at once. Their runs.
+    fn end(&mut self) -> Outcome<Vec<i64>> {
         let Some(mut lead) = self.lead.take() else {
-            return Ok(());
+            return Ok(Vec::new());
         };
+        let before: BTreeSet<i64> = lead.plan.live().into_iter().collect();
         let acts = lead.plan.at_turn(Why::Shutdown, lead.last);
         self.perform(&mut lead, acts)?;
         let fence = lead.fence;
-        self.write(move |engine, session| engine.end_scheduling(session, fence))
+        self.write(move |engine, session| engine.end_scheduling(session, fence))?;
+        Ok(lead.plan.live().into_iter().filter(|run| !before.contains(run)).collect())
+    }
+
+    /// Waits for what this process does of runs; what is not done by then stays queued, and so does what others do.
+    fn see_off(&self, mut runs: Vec<i64>, until: Instant) -> Outcome<()> {
+        while let Some(run) = runs.last() {
+            let rung = self.engine.desk.moves.count();
+            match self.db.read_now(|session| self.engine.is_run_at_work(session, *run))? {
+                false => drop(runs.pop()),
+                true if Instant::now() < until => self.engine.desk.moves.wait(rung, POLL),
+                true => {
+                    tracing::warn!(runs = runs.len(), "tasks that start at the end are not done by now");
+                    break;
+                }
+            }
+        }
+        Ok(())
     }
 
     fn write<T: Send + 'static>(&self, act: impl FnOnce(&Engine, &mut Session<'_>) -> Outcome<T> + Send + 'static) -> Outcome<T> {

@@ -228,25 +228,39 @@ impl Engine {
         self.end_run(session, &run, end)
     }
 
+    /// Whether this process has or will soon have the job of a run.
+    pub fn is_run_at_work(&self, session: &mut Session<'_>, run: i64) -> Outcome<bool> {
+        let found = self.job_of_run(session, run)?.and_then(|(_, job)| job);
+        Ok(found.is_some_and(|(state, kind)| (state == State::Queued || state.is_held()) && self.desk.kinds.is_handled(&kind)))
+    }
+
+    /// The status of a run, with state and kind of its job, as far as they are there.
+    fn job_of_run(&self, session: &mut Session<'_>, run: i64) -> Outcome<Option<(Value, Option<(State, String)>)>> {
+        let of = Restriction::Row(vec![Value::Integer(run)]);
+        let rows = self.columns(session, self.core_type("Runs")?, &["JobId", "Status"], None, vec![of])?;
+        let Some([job, status]) = rows.first().map(Vec::as_slice) else {
+            return Ok(None);
+        };
+        let same = Restriction::Columns(vec!["Id".to_owned()], vec![job.clone()]);
+        let jobs = match job {
+            Value::Integer(_) => self.columns(session, self.core_type("Jobs")?, &["State", "Kind"], None, vec![same])?,
+            _ => Vec::new(),
+        };
+        let job = match jobs.first().map(Vec::as_slice) {
+            Some([Value::Text(state), Value::Text(kind)]) => State::of(state).map(|state| (state, kind.clone())),
+            _ => None,
+        };
+        Ok(Some((status.clone(), job)))
+    }
+
     /// Runs whose job is gone or has ended without them.
     pub fn end_orphans(&self, session: &mut Session<'_>, runs: &[i64]) -> Outcome<usize> {
         let mut found = 0;
         for run in runs {
-            let of = Restriction::Row(vec![Value::Integer(*run)]);
-            let rows = self.columns(session, self.core_type("Runs")?, &["JobId", "Status"], None, vec![of])?;
-            let Some([job, status]) = rows.first().map(Vec::as_slice) else {
+            let Some((status, job)) = self.job_of_run(session, *run)? else {
                 continue;
             };
-            let same = Restriction::Columns(vec!["Id".to_owned()], vec![job.clone()]);
-            let states = match job {
-                Value::Integer(_) => self.columns(session, self.core_type("Jobs")?, &["State"], None, vec![same])?,
-                _ => Vec::new(),
-            };
-            let is_alive = states.first().is_some_and(|row| match &row[0] {
-                Value::Text(state) => State::of(state).is_some_and(|state| !state.is_end()),
-                _ => false,
-            });
-            if is_alive || *status != word("run") {
+            if job.is_some_and(|(state, _)| !state.is_end()) || status != word("run") {
                 continue;
             }
             if let Some(run) = self.row_locked(session, "Runs", *run)? {
