@@ -1,11 +1,13 @@
 //! The README keeps its word: its tour runs as it stands, against a new server, and its settings are the server's.
 //!
 //! Blocks that open with ```` ```sh tour ```` run in order with bash, each as a script of its own; `restart` after it means
-//! that the text before the block has the reader start the server again. A command's output is compared with the `# =>` lines
+//! that the text before the block has the reader start the server again, `background` that its one command goes on in a terminal
+//! of its own until then, and that what follows waits for its first line. A command's output is compared with the `# =>` lines
 //! below it, where `…` stands for anything; one that ends with an empty line instead only has to succeed. So does `schema/JOBS.md`.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use odata_tests::database::{Database, System};
 use odata_tests::here;
@@ -16,11 +18,14 @@ use tempfile::TempDir;
 const ADDRESS: &str = "http://127.0.0.1:8080";
 const RUN: &str = "cargo run -q --";
 const SETTINGS: &[(&str, &str)] = &[("ODONATA_ADMIN_PASSWORD", "secret")];
+/// What a command in the background says.
+const BESIDE: &str = "background.log";
 /// Printed between the outputs of two commands.
 const MARK: &str = "@@ next";
 
 struct Block {
     restart: bool,
+    background: bool,
     steps: Vec<Step>,
 }
 
@@ -43,6 +48,7 @@ fn blocks(text: &str) -> Vec<Block> {
         let body: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
         all.push(Block {
             restart: flags.trim() == "restart",
+            background: flags.trim() == "background",
             steps: steps(&body),
         });
     }
@@ -81,11 +87,42 @@ fn fits(pattern: &str, line: &str) -> bool {
     rest.ends_with(last)
 }
 
+/// A command in a terminal of its own.
+struct Background(Child);
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn here_and_now(text: &str, server: &Server) -> String {
+    let binary = binary().to_str().expect("cargo's folder has a plain name");
+    text.replace(ADDRESS, &server.base()).replace(RUN, binary)
+}
+
+/// Starts the command of a block, and waits for what it says first.
+fn leave_running(block: &Block, server: &Server, folder: &Path) -> Background {
+    let command = here_and_now(&block.steps[0].command, server);
+    let log = folder.join(BESIDE);
+    let said = || std::fs::read_to_string(&log).unwrap_or_default();
+    let file = std::fs::File::create(&log).expect("a file can be made");
+    let mut bash = Command::new("bash");
+    bash.args(["-c", &format!("exec {command}")]).current_dir(folder);
+    bash.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
+    let mut running = Background(bash.spawn().expect("bash is there"));
+    let begin = Instant::now();
+    while !said().contains('\n') {
+        let is_alive = matches!(running.0.try_wait(), Ok(None));
+        assert!(is_alive && begin.elapsed() < Duration::from_secs(60), "{command}: {}", said());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    running
+}
+
 fn run(block: &Block, server: &Server, database: &Database, folder: &Path) {
-    let here_and_now = |text: &str| {
-        let binary = binary().to_str().expect("cargo's folder has a plain name");
-        text.replace(ADDRESS, &server.base()).replace(RUN, binary)
-    };
+    let here_and_now = |text: &str| here_and_now(text, server);
     let mut script = String::from("set -e\n");
     for step in &block.steps {
         script += &here_and_now(&step.command);
@@ -97,7 +134,8 @@ fn run(block: &Block, server: &Server, database: &Database, folder: &Path) {
         .env("ODONATA_PLUGINS", folder.join("plugins"));
     let output = bash.output().expect("bash is there");
     let text = String::from_utf8_lossy(&output.stdout);
-    let errors = String::from_utf8_lossy(&output.stderr);
+    let beside = std::fs::read_to_string(folder.join(BESIDE)).unwrap_or_default();
+    let errors = String::from_utf8_lossy(&output.stderr) + &*beside;
     assert!(output.status.success(), "{script}\nprints\n{text}\n{errors}\n{}", server.log());
     for (step, printed) in block.steps.iter().zip(text.split(MARK)) {
         if step.expected.is_empty() {
@@ -140,12 +178,17 @@ fn walk(page: &str) {
         std::fs::create_dir(&plugins).expect("a folder can be made");
         let database = Database::fresh(system);
         let mut server = Server::start_with(&database, &plugins, SETTINGS);
+        let mut running = Vec::new();
         for block in &found {
             if block.restart {
+                running.clear();
                 server.stop();
                 server = Server::start_with(&database, &plugins, SETTINGS);
             }
-            run(block, &server, &database, folder.path());
+            match block.background {
+                true => running.push(leave_running(block, &server, folder.path())),
+                false => run(block, &server, &database, folder.path()),
+            }
         }
     }
 }
