@@ -1,5 +1,5 @@
-//! Three instances on PostgreSQL, one on SQLite, six runners, thousands of jobs; instances and runners are killed and the database crashes
-//! again and again. Afterwards every job has ended, no attempt has ended twice, nothing that was acknowledged is lost, claims came in
+//! Three instances on PostgreSQL, six runners, thousands of jobs; instances and runners are killed and the database crashes again and again.
+//! On SQLite it is one instance, as a file has one process that writes it: that is its database, and crashes with it. Afterwards every job has ended, no attempt has ended twice, nothing that was acknowledged is lost, claims came in
 //! order, and the history adds up. `CHAOS_JOBS=5000` is the whole of it, and `CHAOS_SECONDS=n` gives a slow machine more time for it;
 //! `SEED=…` chooses other jobs and kills.
 
@@ -22,15 +22,23 @@ use tempfile::TempDir;
 
 const TENANT: &str = "aaaaaaaa-0000-0000-0000-00000000000a";
 const JOBS: u64 = 300;
-/// Runners that are threads of the test; the others are programs.
-const HANDS: usize = 4;
-const PROGRAMS: usize = 2;
+/// Runners that are `odonata runner`; the others are threads of the test, which also defer jobs and speak when it is too late.
+const PROGRAMS: usize = 4;
+const HANDS: usize = 2;
 /// Most seconds until all jobs have ended.
 const SECONDS: u64 = 170;
 const NOT_ENDED: &str = "State ne 'succeeded' and State ne 'failed' and State ne 'killed' and State ne 'expired'";
 
 fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+/// What is killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Blow {
+    Instance,
+    Program,
+    Database,
 }
 
 /// The instances, and what they stand on.
@@ -143,39 +151,64 @@ impl Stage {
     /// Kills something now and then until all jobs have ended.
     fn play(&self, site: &Site, programs: &mut [Program], jobs: usize, random: &mut Random) -> bool {
         let (begin, mut is_quiet) = (Instant::now(), false);
+        // Each of them once, whatever the chance; then as it comes.
+        let mut first = vec![Blow::Instance, Blow::Program];
+        first.extend(self.postgres.as_ref().map(|_| Blow::Database));
         let patience = Duration::from_secs(setting("CHAOS_SECONDS", SECONDS));
+        // Where there is more to do there is more time between two blows, so that most of it is work.
+        let calm = (jobs / 300).clamp(1, 4);
         while begin.elapsed() < patience {
-            std::thread::sleep(Duration::from_millis(300 + random.below(1_500) as u64));
+            std::thread::sleep(Duration::from_millis((calm * (300 + random.below(1_500))) as u64));
             let made = site.made.lock().expect("nobody panics with it").len();
             let live = self.live(random);
-            if made == jobs && live == Some(0) {
+            if made == jobs && live == Some(0) && first.is_empty() {
                 return true;
             }
             // What is left in the end is finished in peace.
             is_quiet |= made == jobs && live.is_some_and(|live| live < 20) || begin.elapsed() > patience * 2 / 3;
-            if is_quiet {
-                continue;
-            }
-            let tally = &site.tally;
-            match random.below(8) {
-                0..=3 => {
-                    tally.servers.fetch_add(1, Ordering::Relaxed);
-                    self.kill(random.below(self.servers.len()), Duration::from_millis(random.below(1_500) as u64));
-                }
-                4..=6 => {
-                    tally.programs.fetch_add(1, Ordering::Relaxed);
-                    let program = random.below(programs.len());
-                    programs[program].kill();
-                }
-                _ => {
-                    if let Some(postgres) = &self.postgres {
-                        tally.databases.fetch_add(1, Ordering::Relaxed);
-                        postgres.lock().expect("nobody panics with it").crash();
-                    }
-                }
+            match first.is_empty() {
+                false => self.strike(first.swap_remove(random.below(first.len())), site, programs, random),
+                true if is_quiet => {}
+                true => self.strike(*random.pick(self.blows()), site, programs, random),
             }
         }
         false
+    }
+
+    /// What can be killed, each as often as it is to come.
+    fn blows(&self) -> &'static [Blow] {
+        match self.postgres {
+            Some(_) => &[
+                Blow::Database,
+                Blow::Program,
+                Blow::Instance,
+                Blow::Program,
+                Blow::Instance,
+                Blow::Program,
+                Blow::Instance,
+            ],
+            None => &[Blow::Program, Blow::Program, Blow::Instance],
+        }
+    }
+
+    fn strike(&self, blow: Blow, site: &Site, programs: &mut [Program], random: &mut Random) {
+        let tally = &site.tally;
+        let count = match (blow, &self.postgres) {
+            (Blow::Database, Some(postgres)) => {
+                postgres.lock().expect("nobody panics with it").crash();
+                &tally.databases
+            }
+            (Blow::Program, _) => {
+                let program = random.below(programs.len());
+                programs[program].kill();
+                &tally.programs
+            }
+            _ => {
+                self.kill(random.below(self.servers.len()), Duration::from_millis(random.below(1_500) as u64));
+                &tally.servers
+            }
+        };
+        count.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -233,7 +266,17 @@ fn run(system: System) {
         logs()
     );
     let tally = &site.tally;
-    assert!(tally.servers.load(Ordering::Relaxed) > 0, "it was no chaos");
+    for (what, count) in [
+        ("instance", &tally.servers),
+        ("runner", &tally.programs),
+        ("database", &tally.databases),
+    ] {
+        let is_there = what != "database" || system == System::Postgres;
+        assert!(
+            !is_there || count.load(Ordering::Relaxed) > 0,
+            "it was no chaos: no {what} was killed"
+        );
+    }
 }
 
 fn report(system: System, site: &Site, evidence: &Evidence, worked: Duration) {
@@ -244,6 +287,10 @@ fn report(system: System, site: &Site, evidence: &Evidence, worked: Duration) {
     let losses: i64 = evidence.jobs.iter().map(|job| job.losses).sum();
     tell(&format!("\n| {} | |\n|---|---|", system.name()));
     for (what, value) in [
+        (
+            "instances, runner programs, runner threads",
+            format!("{}, {PROGRAMS}, {HANDS}", site.addresses.len()),
+        ),
         ("jobs", format!("{} ({})", evidence.jobs.len(), ends.join(", "))),
         ("claims", evidence.entries("claimed").to_string()),
         ("failed attempts, tried again", evidence.entries("retrying").to_string()),
