@@ -194,7 +194,7 @@ impl Engine {
             return Err(Fault::new(&fault::CONFLICT, format!("The job is {}.", job.state.name())));
         }
         // A failure leaves state and condition as they are: somebody mends what is wrong, and says again how it ended.
-        let said = |text: &str| word(cut(text, JOB_MESSAGE_BYTES));
+        let said = |text: &str| word(cut(&job.masked(self, text), JOB_MESSAGE_BYTES));
         let mut values = vec![("Error", said(result))];
         if !outside.message.is_empty() {
             values.extend([("Name", said(&outside.message)), ("Description", said(&outside.description))]);
