@@ -273,11 +273,12 @@ fn then(
             _ => Err(segment.fault(&BAD_PATH, format!("Another operation cannot follow '{}'.", operation.name))),
         };
     }
+    let is_of_entities = operation.entities().is_some();
+    if key.is_some() && !is_of_entities {
+        return Err(segment.fault(&BAD_PATH, format!("'{}' answers no entities and takes no key.", operation.name)));
+    }
     match &operation.result {
-        Some(ty) if operation.entities().is_none() => {
-            if key.is_some() {
-                return Err(segment.fault(&BAD_PATH, format!("'{}' answers no entities and takes no key.", operation.name)));
-            }
+        Some(ty) if !is_of_entities => {
             let part = value(names.schema, (&operation.name, ty), segment, rest)?;
             nothing_after(part.last, part.rest)?;
             let (path, ty, raw) = (part.path, part.ty, part.raw);
