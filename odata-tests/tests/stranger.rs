@@ -3,6 +3,7 @@
 //! a foreign row exists, and who may do nothing gets nothing (design, section 5). `DEVIATIONS=FILE` writes all that is wrong.
 
 use std::collections::BTreeSet;
+use std::io::Write as _;
 use std::time::Instant;
 
 use odata_tests::database::System;
@@ -60,7 +61,9 @@ fn summary(walk: Walk, system: System, places: &[Probe], more: &str) {
     let tally = walk.tally.into_inner().expect("no counter panics");
     let callers: BTreeSet<&str> = tally.keys().map(|(caller, _)| *caller).collect();
     let total: usize = tally.values().sum();
-    println!(
+    // Not through the macro, whose words are only shown when the test fails.
+    let _ = writeln!(
+        std::io::stdout(),
         "{}: {} sets × {} places × {} callers = {total} requests; {more}",
         system.name(),
         walk.site.schema.sets.len(),
