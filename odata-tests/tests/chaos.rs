@@ -165,7 +165,7 @@ impl Stage {
                 return true;
             }
             // What is left in the end is finished in peace.
-            is_quiet |= made == jobs && live.is_some_and(|live| live < 20) || begin.elapsed() > patience * 2 / 3;
+            is_quiet |= made == jobs && live.is_some_and(|live| live < 20) || begin.elapsed() > patience / 2;
             match first.is_empty() {
                 false => self.strike(first.swap_remove(random.below(first.len())), site, programs, random),
                 true if is_quiet => {}
