@@ -248,6 +248,14 @@ impl Site {
                 .map(|(&index, name)| (entity.properties[index].name.clone(), end.json[name].clone()));
             bodies.push(Value::Object(members.collect()));
         }
+        // What only the server says is passed over from either end.
+        if let Some(Join::Far { columns }) = &navigation.join {
+            let target = &schema.types[navigation.target];
+            let mut held = target.properties.iter().filter(|property| columns.contains(&property.column));
+            if held.any(|property| !property.is_given()) {
+                return Vec::new();
+            }
+        }
         if let Some(url) = end.url_in(schema, row.endpoint) {
             let url = if navigation.is_many() { json!([url]) } else { json!(url) };
             bodies.push(json!({ format!("{}@odata.bind", navigation.name): url }));

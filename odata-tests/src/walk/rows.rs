@@ -181,10 +181,11 @@ impl Site {
             };
             let property = entity.properties.iter().find(|property| property.column == column.name);
             let facets = property.map(|property| property.facets.clone()).unwrap_or_default();
-            let value = if column.name == own.column {
-                Value::from(tenant)
-            } else {
-                seed.primitive(edm, &facets)
+            let value = match column.name.as_str() {
+                name if name == own.column => Value::from(tenant),
+                // What has expired goes when the next one is made.
+                "ExpiresAt" => Value::from("2999-01-01T00:00:00Z"),
+                _ => seed.primitive(edm, &facets),
             };
             columns.push(format!("\"{}\"", column.name));
             values.push(raw.literal(edm, &value));
